@@ -92,6 +92,19 @@ def test_errors_are_problems_with_every_violation(open_door: OpenDoor) -> None:
     assert [one.partition(":")[0] for one in value_of(answer)["violations"]] == ["too", "txt"]
 
 
+def test_the_answer_to_a_flood_is_short(open_door: OpenDoor) -> None:
+    flood = {f"field{number}": 1 for number in range(50_000)}
+    answers = [
+        open_door.ask("POST", "/v1/messages", {**HALLO, **flood}, **bearer(open_door)),
+        open_door.ask(
+            "POST", "/v1/messages", {**HALLO, "to": ["+6281234567890"] * 50_000}, **bearer(open_door)
+        ),
+    ]
+    assert [one.status for one in answers] == [400, 400]
+    assert all(len(one.body) < 100_000 for one in answers)
+    assert len(value_of(answers[0])["violations"]) == 200
+
+
 def test_a_ticket_event_goes_on_as_it_is(open_door: OpenDoor) -> None:
     answer = open_door.ask("POST", "/v1/tickets", {"event": "created", **FULL}, **bearer(open_door))
     assert (answer.status, open_door.events.details) == (202, [FULL])

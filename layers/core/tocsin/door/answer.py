@@ -10,6 +10,10 @@ JSON = "application/json"
 PROBLEM = "application/problem+json"
 TEXT = "text/plain; charset=utf-8"
 
+MAX_REASON_CHARACTERS = 2000
+MAX_VIOLATIONS = 200
+"""Of a refusal. Nobody reads more."""
+
 
 class Answer(NamedTuple):
     """`status`: never a redirect, for callers follow it as a GET and take the message for sent."""
@@ -53,8 +57,9 @@ class Refused(Exception):
         super().__init__(code)
         self.status = status
         self.code = code
-        self.reason = reason
-        self.violations = tuple(violations)
+        # An answer larger than Lambda takes would be none.
+        self.reason = reason[:MAX_REASON_CHARACTERS]
+        self.violations = tuple(violations[:MAX_VIOLATIONS])
         self.retry_after = retry_after
         self.facts = facts or {}
 

@@ -10,7 +10,17 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tocsin.door.answer import PROBLEM, Answer, Entry, Refused, invalid, json_answer, not_allowed, not_found
+from tocsin.door.answer import (
+    MAX_VIOLATIONS,
+    PROBLEM,
+    Answer,
+    Entry,
+    Refused,
+    invalid,
+    json_answer,
+    not_allowed,
+    not_found,
+)
 from tocsin.door.bodies import json_object
 from tocsin.door.dialect import (
     ANY,
@@ -25,7 +35,7 @@ from tocsin.door.dialect import (
     is_sensitive,
 )
 from tocsin.door.files import file_of
-from tocsin.door.message import File, Message, demand_own_files
+from tocsin.door.message import MAX_RECIPIENTS, File, Message, demand_own_files
 from tocsin.door.request import Request
 from tocsin.door.tickets import restricted
 from tocsin.door.written import address_of
@@ -65,7 +75,7 @@ def send(call: Call) -> Send:
             *(f"{name[:64]}: is unknown; known are {', '.join(sorted(MESSAGE_FIELDS))}" for name in unknown)
         )
     to = told.get("to")
-    recipients = to if isinstance(to, list) else [to]
+    recipients = to[: MAX_RECIPIENTS + 1] if isinstance(to, list) else [to]
     files = told.get("files") or []
     if not isinstance(files, list):
         raise invalid("files: is not a list")
@@ -171,7 +181,10 @@ def tell_ticket(call: Call) -> Tell:
         raise Refused(422, "invalid-event", "the ticket event breaks its schema", violations=violations)
     ticket = told["ticket"]
     body = {"ticket": ticket["id"], "revision": ticket["revision"], "event": detail_type, "state": "accepted"}
-    return Tell((entry,), json_answer(202, {**body, "left_out": list(left_out)} if left_out else body))
+    return Tell(
+        (entry,),
+        json_answer(202, {**body, "left_out": list(left_out[:MAX_VIOLATIONS])} if left_out else body),
+    )
 
 
 # -- accounts and errors -----------------------------------------------------------------------------------
