@@ -196,6 +196,22 @@ def test_a_record_that_was_written_past_the_console_is_listed_as_such_and_made_n
         sources.rotate(deployment, "billing", said.output, hours=1)
 
 
+def test_who_may_not_read_the_texts_secret_sees_sources_and_changes_none(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(deployment)
+    monkeypatch.setattr(deployment.stores.texts, "_sealer", lambda: None)
+    said = Said()
+    sources.list_sources(deployment, said.output)
+    sources.show(deployment, "billing", said.output)
+    assert "damaged" not in said.text
+    with pytest.raises(ConsoleError, match="TextsSecretArn"):
+        sources.pause(deployment, "billing", said.output, paused=True)
+    with pytest.raises(ConsoleError, match="TextsSecretArn"):
+        sources.add(deployment, Wanted("other", "api"), said.output)
+    assert not stored(deployment).get("paused")
+
+
 def test_a_damaged_source_can_be_removed(deployment: Deployment) -> None:
     add(deployment)
     deployment.outside_table.update(Update(source_key("billing"), set={"accounts": "default"}))
