@@ -415,6 +415,36 @@ def test_a_crash_while_a_digest_is_sent_says_nothing_twice_and_loses_nothing(
     assert {storm.stored(one).state for one in tickets[3:]} == {State.SUPPRESSED}
 
 
+def test_a_crash_after_a_digest_parked_says_nothing_twice(
+    storm: PacedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who began the digest may then wait behind it."""
+    tickets = plan(storm, 6)
+    storm.now += 301
+    storm.maintainer.resume("default", lambda: 300.0)
+    orders = list(storm.orders)
+    storm.orders.clear()
+    storm.set(messages_per_minute=1)
+    storm.plan(a_ticket(storm, 99, BUDI))
+    storm.carry_out()
+
+    def crash(*_: Any, **__: Any) -> Any:
+        raise ConnectionError
+
+    with monkeypatch.context() as crashing:
+        crashing.setattr(storm.stores.notifications, "suppress", crash)
+        with pytest.raises(ConnectionError):
+            storm.delivery.deliver(orders[0])
+    # As if it had been parked behind the digest, which is in the line as well.
+    storm.stores.parking.park(storm.stored(tickets[3]), "behind", storm.now_ms)
+    storm.orders.extend(orders)
+    storm.set(messages_per_minute=100)
+    storm.carry_out()
+    storm.minutes(10)
+    assert storm.sent == [*ids(tickets[:3]), an_id(99, BUDI), digest_in(storm).id]
+    assert {storm.stored(one).state for one in tickets[3:]} == {State.SUPPRESSED}
+
+
 def test_who_waits_for_a_digest_is_told_so(storm: PacedWorld) -> None:
     tickets = plan(storm, 5)
     assert [waits_for(storm, one) for one in tickets[3:]] == [DIGEST, "behind"]

@@ -198,7 +198,7 @@ class Delivery:
             first_contact=is_first_contact(notification, found),
         )
         content = notification.content
-        if order.resumed and was_collected(notification):
+        if was_collected(notification):
             verdict = self._say_together(notification, found, send)
         elif isinstance(content, Edit):
             verdict = self._edit(notification, content, send)

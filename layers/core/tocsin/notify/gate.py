@@ -92,8 +92,10 @@ def is_digestible(notification: Notification) -> bool:
 
 
 def was_collected(notification: Notification) -> bool:
-    """Return whether it waited for a digest, as the first one of it."""
-    return notification.last_error is not None and notification.last_error.code == DIGEST
+    """Return whether it ever waited for a digest, as the first one of it. After that it may have waited for
+    something else, such as the digest itself."""
+    waited = notification.last_error is not None and notification.last_error.code == DIGEST
+    return waited or any(attempt.cause == DIGEST for attempt in notification.attempts)
 
 
 def hurry_before(urgent: Notification, person: Person, stores: Stores, now: int) -> None:
