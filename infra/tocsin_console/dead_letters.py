@@ -102,6 +102,10 @@ def list_letters(deployment: Deployment, output: Output) -> None:
         )
     if found:
         output.say()
+        for code in dict.fromkeys(letter.reason for letter in found):
+            if code in REASONS:
+                output.say(f"{code}: {REASONS[code].means} {REASONS[code].mend}")
+        output.say()
         output.say("why:         tocsin dead-letters show ID")
         output.say("send again:  tocsin dead-letters redrive ID | --reason CODE | --all")
         output.say("give up:     tocsin dead-letters drop ID | --reason CODE | --all")

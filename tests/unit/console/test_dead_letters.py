@@ -59,7 +59,7 @@ def test_letters_behind_ten_of_the_same_recipient_are_counted(fake: FakeDeployme
         fake.failed()
     fake.failed(BUDI)
     list_letters(fake.deployment, said.output)
-    assert len([line for line in said.lines if "server-error" in line]) == 11
+    assert len([line for line in said.lines if "  server-error  " in line]) == 11
     assert "and about 2 more" in said.text
 
 

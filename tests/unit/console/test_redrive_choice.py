@@ -12,7 +12,7 @@ from tocsin.notify.redrive import Selection
 from tocsin.notify.refused_events import EventSelection
 from tocsin_console import cli
 from tocsin_console.commands.options import past
-from tocsin_console.dead_letters import drop_letters, redrive_letters, show_letter
+from tocsin_console.dead_letters import drop_letters, list_letters, redrive_letters, show_letter
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, Usage
 from tocsin_console.refused_events import drop_refused, redrive_refused
@@ -167,6 +167,16 @@ def test_a_reason_is_said_in_words_with_its_remedy(fake: FakeDeployment, said: S
     show_letter(fake.deployment, fake.failed().id, text=False, output=said.output)
     assert "means         WhatsApp or the network failed for longer than it was tried." in said.lines
     assert "remedy        Send it again." in said.lines
+
+
+def test_the_list_says_each_reason_once_in_words(fake: FakeDeployment, said: Said) -> None:
+    fake.failed()
+    fake.failed(BUDI)
+    fake.failed(code="brand-new")
+    list_letters(fake.deployment, said.output)
+    words = "server-error: WhatsApp or the network failed for longer than it was tried. Send it again."
+    assert said.lines.count(words) == 1
+    assert not any(line.startswith("brand-new:") for line in said.lines)
 
 
 # -- asking ------------------------------------------------------------------------------------------------
