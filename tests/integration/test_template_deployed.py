@@ -120,8 +120,10 @@ class TestParts:
         watched = {pair["Value"] for alarm in alarms for pair in alarm["Dimensions"]}
         queues = {url.rsplit("/", 1)[1] for url in stack.client("sqs").list_queues()["QueueUrls"]}
         functions = {found["FunctionName"] for found in stack.client("lambda").list_functions()["Functions"]}
-        services = {"tocsin", "maintain_sessions", "plan_notifications", "publish_outcomes"}
-        assert watched <= queues | functions | services | CLASSES | {stack.name}
+        bus = stack.outputs["EventBusName"]
+        rules = {found["Name"] for found in stack.client("events").list_rules(EventBusName=bus)["Rules"]}
+        services = {"tocsin", "connector", "maintain_sessions", "plan_notifications", "publish_outcomes"}
+        assert watched <= queues | functions | services | CLASSES | rules | {stack.name, bus}
         made = resources("AWS::CloudWatch::Alarm", "infra/observability.yaml").values()
         assert len(alarms) == sum("Condition" not in alarm for alarm in made)
 

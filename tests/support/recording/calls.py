@@ -53,8 +53,17 @@ def calls(service: str, operation: str, asked: Mapping[str, Any]) -> Iterator[Ca
         yield f"logs:{operation}", f"log-group:{asked.get('logGroupName')}", ""
     elif service == "cloudwatch" and operation == "DescribeAlarms":
         yield "cloudwatch:DescribeAlarms", "alarm:*", ""
+    elif service == "dynamodbstreams":
+        # IAM knows no other service for streams.
+        arn = str(asked.get("StreamArn", ""))
+        yield f"dynamodb:{operation}", _stream(arn) if arn else "*", ""
     else:
         yield f"{service}:{operation}", "", ""
+
+
+def _stream(arn: str) -> str:
+    table, _, rest = arn.rsplit(":table/", 1)[-1].partition("/")
+    return f"table/{logical(table)}/{rest}"
 
 
 def _dynamodb(operation: str, asked: Mapping[str, Any]) -> Iterator[Call]:
