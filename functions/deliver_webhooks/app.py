@@ -58,9 +58,16 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         result = deliver(record)
         if result is None or result.again_after is not None:
             failed.append(record["messageId"])
-        if result is not None and result.again_after is not None:
+        if result is None:
+            # All of its group of the queue waits behind it, so not for the queue's own long time-out.
+            redelivery().defer_all([(record["receiptHandle"], receives_of(record))])
+        elif result.again_after is not None:
             redelivery().give_back([record["receiptHandle"]], result.again_after)
     return {"batchItemFailures": [{"itemIdentifier": name} for name in failed]}
+
+
+def receives_of(record: dict[str, Any]) -> int:
+    return int(record["attributes"]["ApproximateReceiveCount"])
 
 
 def deliver(record: dict[str, Any]) -> Result | None:
@@ -75,7 +82,7 @@ def deliver(record: dict[str, Any]) -> Result | None:
     except Exception:
         logger.exception("unforeseen", sqs_message=record["messageId"])
         telemetry.bug()
-        if int(record["attributes"]["ApproximateReceiveCount"]) >= LAST_RECEIVE:
+        if receives_of(record) >= LAST_RECEIVE:
             telemetry.count("WebhooksDead", 1)
         return None
     if result.outcome in METRICS:

@@ -157,6 +157,23 @@ def test_what_nobody_foresaw_comes_again_and_is_counted_when_the_queue_gives_it_
     assert any("WebhooksDead" in line for line in told_metrics)
 
 
+def test_what_nobody_foresaw_comes_again_soon_for_its_group_waits_behind_it(
+    app: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(order: Order) -> None:
+        raise ConnectionError
+
+    app.deliveries().carry_out = away
+    seconds: list[int] = []
+    monkeypatch.setattr(
+        app.redelivery(), "_let_be_seen", lambda records: seconds.extend(after for _, after in records)
+    )
+    one = record(app)
+    for receives in ("1", "2", "20"):
+        run(app, {**one, "attributes": {"ApproximateReceiveCount": receives}})
+    assert seconds == [2, 4, 300]
+
+
 def test_neither_url_nor_secret_nor_words_are_logged(
     app: ModuleType, listener: Listener, capsys: pytest.CaptureFixture[str]
 ) -> None:
