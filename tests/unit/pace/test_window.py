@@ -56,3 +56,12 @@ def test_there_is_room_when_it_was_said_to_be(gaps: list[int], limit: int) -> No
         window.add(now)
     free = window.free_at(now, limit)
     assert window.total(free) < limit or limit == 0
+
+
+def test_a_clock_that_was_a_year_ahead_for_a_moment_holds_nobody_for_a_year() -> None:
+    window = Window(HOUR)
+    for _ in range(10):
+        window.add(NOW + 365 * 86_400)
+    assert window.free_at(NOW, 10) == NOW
+    window.add(NOW)
+    assert window.total(NOW) == 1

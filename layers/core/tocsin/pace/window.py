@@ -27,7 +27,8 @@ DAY = Span(900, 96)
 
 
 class Window:
-    """What was counted within a span. Times are Unix seconds; a clock that steps back counts as standing."""
+    """What was counted within a span. Times are Unix seconds; a clock that steps back counts as standing.
+    What was counted further ahead than a span, by a clock that was wrong then, is forgotten."""
 
     def __init__(self, span: Span, counts: Mapping[int, int] | None = None) -> None:
         self._span = span
@@ -60,6 +61,9 @@ class Window:
         return now
 
     def _forget(self, now: float) -> None:
+        latest = int(now // self._span.width) + self._span.buckets
+        while self._counts and (last := next(reversed(self._counts))) > latest:
+            del self._counts[last]
         oldest = self._bucket(now) - self._span.buckets
         while self._counts and (first := next(iter(self._counts))) < oldest:
             del self._counts[first]

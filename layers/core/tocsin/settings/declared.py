@@ -263,7 +263,7 @@ DIGEST_SIZE: Final = Setting(
     "digest-size",
     Number(0, 100),
     0,
-    "From how many messages to one person within the window the rest is said in one digest. 0: never.",
+    "From how many messages to one person within the window the rest is said in one digest. Below 2: never.",
     BY_BOTH,
 )
 DIGEST_WINDOW_SECONDS: Final = Setting(
