@@ -12,7 +12,7 @@ from tocsin.notify.redrive import UNREACHABLE
 from tocsin.notify.replies import CHANGES, DELETED, EDIT, TEXT, UNREAD
 from tocsin.notify.store.recoveries import RecoveryRecord
 from tocsin.notify.waiting import CANCELLED
-from tocsin.pace.causes import DIGESTED, SANDBOX
+from tocsin.pace.causes import DIGESTED, RELEASED_BY_BUDGET, SANDBOX
 from tocsin.sealing import masked
 from tocsin.tables.names import user_of
 from tocsin.whatsapp.jid import JID
@@ -92,7 +92,7 @@ def conclusion(life: Life, now: int) -> str:
         case State.SENT:
             return _without_receipt(life, now)
         case State.WAITING:
-            return _waiting(life)
+            return _waiting(life, now)
         case State.FAILED:
             return _failed(life)
         case State.SUPPRESSED:
@@ -145,12 +145,15 @@ def _without_receipt(life: Life, now: int) -> str:
     return f"WhatsApp accepted it {since} ago; {masked(last.device)} can't read it ({last.cause}): {answer}"
 
 
-def _waiting(life: Life) -> str:
+def _waiting(life: Life, now: int) -> str:
     one = life.notification
     if life.in_front is not None:
         return _behind(one, life.in_front)
     cause = _problem(one) or "its turn"
     due = f"tried again at {moment(one.due_at)}" if one.due_at else "sent by itself when that ends"
+    is_budget = one.last_error is not None and one.last_error.code in RELEASED_BY_BUDGET
+    if is_budget and (one.due_at is None or one.due_at <= now):
+        due = "sent in its turn as the budget has room"
     return (
         f"waits for {cause}; {due}, given up at {moment(one.given_up_at)} UTC "
         f"(account {one.account}: {life.account})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from tocsin.pace.causes import OWN_HOLDS, PAUSED, WORDS
+from tocsin.pace.causes import OWN_HOLDS, PAUSED, RELEASED_BY_BUDGET, WORDS
 from tocsin.pace.ledger import Ledger
 from tocsin.pace.pacer import rooms
 from tocsin.pace.rules import Rules, rules_of
@@ -57,6 +57,8 @@ def _held(rows: Iterable[WaitingRow], now: float) -> Iterable[str]:
     for cause, due in causes.items():
         first = min(due)
         when = f"from {moment(first)} UTC on" if first > from_seconds(now) else "with the next sweeps"
+        if cause in RELEASED_BY_BUDGET:
+            when += ", as there is room"
         yield f"{len(due)} wait ({cause}): {WORDS[cause]}; they go {when}"
 
 

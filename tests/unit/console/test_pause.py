@@ -142,6 +142,7 @@ def test_status_says_what_is_held_back_until_when(fake: FakeDeployment, said: Sa
         "1 wait (quiet-hours): it is night where the recipient is; they go from 2026-11-18 12:06:40" in text
     )
     assert "1 wait (account-pace): the account has sent what its budget allows; they go with the next" in text
+    assert "with the next sweeps, as there is room" in text
 
 
 def test_status_says_which_budget_is_used_and_how_new_an_account_is(fake: FakeDeployment, said: Said) -> None:
@@ -198,3 +199,11 @@ def test_explain_says_why_and_until_when_one_is_held_back(fake: FakeDeployment, 
     assert (
         "waits for quiet-hours (it is night where the recipient is); tried again at 2026-11-18" in said.text
     )
+
+
+def test_explain_names_no_time_that_is_over_for_what_waits_for_room(fake: FakeDeployment, said: Said) -> None:
+    one = fake.planned()
+    fake.deployment.stores.parking.park(replace(one), ACCOUNT_PACE, NOW * 1000, due_at=(NOW - 60) * 1000)
+    explain(fake.deployment, one.id, output=said.output, clock=lambda: NOW)
+    assert "waits for account-pace; sent in its turn as the budget has room" in said.text
+    assert "tried again at" not in said.text
