@@ -138,6 +138,7 @@ ROOMS: Mapping[str, Room] = {
             "tocsin.accounts",
             "tocsin.dynamo",
             "tocsin.guarded_http",
+            "tocsin.nesting",
             "tocsin.notify.events",
             "tocsin.notify.store.texts",
             "tocsin.notify.texts.formatting",
@@ -161,7 +162,7 @@ ROOMS: Mapping[str, Room] = {
         )
     ),
     "tocsin.notify": Room(
-        (*_STORAGE, "tocsin.guarded_http", _PACE, _SETTINGS, "tocsin.timestamps"),
+        (*_STORAGE, "tocsin.guarded_http", "tocsin.nesting", _PACE, _SETTINGS, "tocsin.timestamps"),
         ("botocore", "jinja2", "jsonschema", "phonenumbers"),
     ),
     _PACE: Room((_SETTINGS,)),
@@ -174,7 +175,7 @@ ROOMS: Mapping[str, Room] = {
     "tocsin.tables": Room(("tocsin.dynamo.writes",)),
     "tocsin.dynamo": Room((), ("botocore",)),
     "tocsin.whatsapp": Room(
-        ("tocsin.signal.curve", "tocsin.signal.errors", "tocsin.signal.x3dh"),
+        ("tocsin.nesting", "tocsin.signal.curve", "tocsin.signal.errors", "tocsin.signal.x3dh"),
         ("cryptography", "google"),
         pure=True,
     ),
@@ -184,6 +185,7 @@ ROOMS: Mapping[str, Room] = {
     "tocsin.telemetry": Room(("tocsin.metrics",), ("aws_lambda_powertools",)),
     "tocsin.metrics": Room(),
     "tocsin.timestamps": Room(),
+    "tocsin.nesting": Room(),
     "tocsin.guarded_http": Room(),
     "tocsin.reachability": Room(),
 }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tocsin.door.answer import Refused
 from tocsin.door.request import BadRequest, Request, fields_of
+from tocsin.nesting import nested_too_deep
 
 MAX_NESTED = 32
 """Lists and objects within each other. The deepest dialect needs five."""
@@ -79,7 +80,7 @@ def json_value(body: bytes) -> Any:
         raise Refused(400, "invalid", "the body is empty")
     try:
         value = json.loads(body.decode(), parse_constant=_no_constant)
-        if _nested_too_deep(value):
+        if nested_too_deep(value, MAX_NESTED):
             raise RecursionError
         # Half a surrogate pair is no text, and nothing behind the door could write it down.
         if b"\\u" in body:
@@ -95,21 +96,6 @@ def json_value(body: bytes) -> Any:
 
 def _no_constant(name: str) -> None:
     raise ValueError(name)
-
-
-def _nested_too_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(MAX_NESTED + 1):
-        level = [inner for outer in level for inner in _inside(outer)]
-        if not level:
-            return False
-    return True
-
-
-def _inside(value: Any) -> Collection[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
 
 
 def _multipart(request: Request) -> Fields:

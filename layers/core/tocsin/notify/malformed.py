@@ -7,7 +7,8 @@ import math
 import operator
 from typing import Any
 
-from tocsin.notify.events.schema import nested_too_deep
+from tocsin.nesting import nested_too_deep
+from tocsin.notify.events.checks import MAX_NESTED
 from tocsin.notify.notification import Notification
 from tocsin.notify.store.notifications import Notifications
 
@@ -42,7 +43,7 @@ def read_json(text: str) -> Any:
         value = json.loads(text, parse_constant=str, parse_float=_finite)
     except RecursionError:
         raise ValueError("nested too deep") from None
-    if nested_too_deep(value):
+    if nested_too_deep(value, MAX_NESTED):
         raise ValueError("nested too deep")
     return value
 

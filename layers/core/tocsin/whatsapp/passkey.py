@@ -15,13 +15,14 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from google.protobuf.message import DecodeError as ProtobufError
 
+from tocsin.nesting import nested_too_deep
 from tocsin.signal.curve import KeyPair, agree
 from tocsin.signal.errors import InvalidKey
 from tocsin.whatsapp import iq, link_code
@@ -85,8 +86,7 @@ def parse_options(content: bytes) -> Options:
         raise InvalidStanza("passkey options of an impossible length")
     try:
         members = json.loads(content.decode(), parse_constant=_no_constant)
-        # How deep Python itself reads is another number in each of its releases.
-        if _nested_too_deep(members):
+        if nested_too_deep(members, MAX_NESTED):
             raise ValueError("nested too deep")
         json.dumps(members, allow_nan=False)  # what Python reads and JSON can't write: 1e999 becomes infinite
     except (ValueError, RecursionError) as exc:
@@ -97,20 +97,6 @@ def parse_options(content: bytes) -> Options:
         raise InvalidStanza("passkey options for somebody else's passkey")
     challenge = _challenge(members.get("challenge"))
     return Options(challenge, _seconds(members.get("timeout")), members)
-
-
-def _nested_too_deep(value: object) -> bool:
-    """True if lists and objects lie more than MAX_NESTED deep in each other. Needs no stack itself."""
-    level = [value]
-    for _ in range(MAX_NESTED + 1):
-        level = [inner for outer in level for inner in _inside(outer)]
-        if not level:
-            return False
-    return True
-
-
-def _inside(value: object) -> Iterable[object]:
-    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _no_constant(name: str) -> Any:

@@ -7,7 +7,8 @@ import json
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from tocsin.notify.events.checks import MAX_NESTED, nested_too_deep
+from tocsin.nesting import nested_too_deep
+from tocsin.notify.events.checks import MAX_NESTED
 
 MAX_FIELDS: Final = 2000
 MAX_FORM_DEPTH: Final = 10
@@ -42,7 +43,7 @@ def read_body(raw: bytes, content_type: str) -> dict[str, Any]:
         raise Unreadable(f"body: is not JSON{at}") from None
     if not isinstance(value, dict):
         raise Unreadable("body: is not a JSON object")
-    if nested_too_deep(value):
+    if nested_too_deep(value, MAX_NESTED):
         raise Unreadable(f"body: is nested too deep: {MAX_NESTED} levels are the limit")
     return value
 

@@ -27,7 +27,8 @@ from tocsin.door.desks.kind import (
     values_of,
 )
 from tocsin.door.desks.revision import HOWS
-from tocsin.notify.events.checks import nested_too_deep
+from tocsin.nesting import nested_too_deep
+from tocsin.notify.events.checks import MAX_NESTED
 
 MAX_BYTES: Final = 64 * 1024
 MAX_PARAMETERS: Final = 20
@@ -87,7 +88,7 @@ def lint(text: str, parameters: Mapping[str, str]) -> list[str]:
         return [f"file: is larger than {MAX_BYTES} bytes"]
     try:
         told = merged(text)
-        if nested_too_deep(told):
+        if nested_too_deep(told, MAX_NESTED):
             return ["file: is nested too deep"]
     except RecursionError:
         return ["file: is nested too deep"]

@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from tocsin.nesting import nested_too_deep
 from tocsin.notify.texts.formatting import shortened
 
 MAX_BYTES = 256 * 1024
@@ -86,16 +87,6 @@ def _validator(name: str) -> Any:
     return validators.extend(Draft202012Validator, {"pattern": pattern})(_loaded(name))
 
 
-def nested_too_deep(value: Any) -> bool:
-    """True if lists and objects lie more than MAX_NESTED deep in a JSON value. Needs no stack itself."""
-    level = [value]
-    for _ in range(MAX_NESTED + 1):
-        level = [inner for outer in level for inner in _inside(outer)]
-        if not level:
-            return False
-    return True
-
-
 def load_envelope(body: str) -> dict[str, Any]:
     """The JSON object in `body`. Raises InvalidEvent for anything that isn't one, however hostile."""
     if len(body) > MAX_BYTES:
@@ -103,7 +94,7 @@ def load_envelope(body: str) -> dict[str, Any]:
     try:
         body.encode()
         envelope = json.loads(body, parse_constant=_no_constant)
-        if nested_too_deep(envelope):
+        if nested_too_deep(envelope, MAX_NESTED):
             raise RecursionError
         json.dumps(envelope, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -115,12 +106,6 @@ def load_envelope(body: str) -> dict[str, Any]:
     if not isinstance(envelope, dict):
         raise InvalidEvent(["event: is not a JSON object"])
     return envelope
-
-
-def _inside(value: Any) -> Collection[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
 
 
 def _no_constant(name: str) -> None:

@@ -31,7 +31,6 @@ from tocsin.notify.events.checks import (
     controls,
     listed,
     load_envelope,
-    nested_too_deep,
 )
 from tocsin.notify.events.event import (
     NO_PHONE,
@@ -46,7 +45,7 @@ from tocsin.notify.events.event import (
 from tocsin.notify.texts.formatting import name, shortened
 from tocsin.people.numbers import normalise_phone
 
-__all__ = ["MAX_BYTES", "InvalidEvent", "nested_too_deep", "parse_event", "schema"]
+__all__ = ["MAX_BYTES", "InvalidEvent", "parse_event", "schema"]
 
 SCHEMA = Schema("ticket-event.schema.json")
 
