@@ -275,8 +275,8 @@ def test_a_sensitive_text_lies_sealed_and_nowhere_else(scene: Scene) -> None:
     planned = secret(scene)
     assert planned.sensitive
     assert planned.text == SECRET
-    assert "481" not in str(everything_in(scene.aws.notifications_table))
-    assert "481" not in str(scene.aws.messages("notifications"))
+    assert "481-516" not in str(everything_in(scene.aws.notifications_table))
+    assert "481-516" not in str(scene.aws.messages("notifications"))
 
 
 def test_it_is_erased_by_the_receipt_that_says_that_it_arrived(scene: Scene) -> None:
@@ -351,7 +351,7 @@ def test_a_refused_sensitive_request_is_kept_sealed_and_can_be_planned_again(sce
     planned = scene.plan(recipients=ONE, text=SECRET, sensitive=True, account="later")
     assert planned.refused
     [letter] = scene.aws.messages("ticket-events-dead")
-    assert "481" not in json.dumps(letter)
+    assert "481-516" not in json.dumps(letter)
     mended = json.loads(letter["event"])
     scene.accounts.append("later")
     again = scene.planner.handle(json.dumps(mended))
@@ -362,7 +362,7 @@ def test_a_sensitive_request_is_kept_sealed_however_its_json_is_written(scene: S
     told = body(recipients=ONE, text=SECRET, sensitive=True, account="later")
     assert scene.planner.handle(told.replace("sensitive", "\\u0073ensitive")).refused
     [letter] = scene.aws.messages("ticket-events-dead")
-    assert "481" not in json.dumps(letter)
+    assert "481-516" not in json.dumps(letter)
 
 
 def test_words_sealed_for_others_are_refused(scene: Scene) -> None:
