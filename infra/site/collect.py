@@ -88,6 +88,8 @@ def alarms() -> str:
         [
             "# Alarms",
             "",
+            "After this page you know what each alarm means, and what to do when one rings at night.",
+            "",
             "Each alarm has a page: what it means, how bad it is, what to do. Its text links there. Set"
             " `AlarmEmail` or `AlarmTopicArn` to be told; `tocsin doctor` says whether somebody is.",
             "",
@@ -104,7 +106,9 @@ def events_in() -> str:
         [
             "# Events in",
             "",
-            "What a ticketing system puts on the bus. `tocsin check event.json` says what an event would do,"
+            "After this page you know every field of an event that a ticketing system may put on the bus.",
+            "",
+            "`tocsin check event.json` says what an event would do,"
             " without a stack. Text that is too long is cut, and a wrong field that nobody needs is left out;"
             " an event that can't be told at all is put aside with every violation:"
             " `tocsin dead-letters list --queue events`.",
@@ -125,7 +129,9 @@ def events_out() -> str:
         [
             "# Events out",
             "",
-            "What Tocsin puts on the bus, with source `tocsin`. [How to receive them](receiving.md).",
+            "After this page you know every field of an event that Tocsin puts on the bus.",
+            "",
+            "Their source is `tocsin`. [How to receive them](receiving.md).",
             "",
             *(line for path in schemas for line in _described(path)),
         ]

@@ -79,7 +79,8 @@ class Table(NamedTuple):
 TABLES = (
     Table(
         "What was shown, and by whom",
-        "Written by `make interop` from what that run saw; don't edit. Each client talks through the "
+        "After this page you know which real clients were seen to get through which situations, Tocsin among "
+        "them. Written by `make interop` from what that run saw; don't edit. Each client talks through the "
         "[local WhatsApp server](../../infra/tocsin_whatsapp_server/README.md) to its phones and to the "
         "other clients.",
         CLIENTS,

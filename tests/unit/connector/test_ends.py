@@ -1,7 +1,7 @@
-"""Every end of a connection that the chapter names, and what the account does about it: when it tries again,
-what its lease says, who is told, and whether its keys are still worth anything.
+"""Every end of a connection, and what the account does about it: when it tries again, what its lease says,
+who is told, and whether its keys are still worth anything.
 
-Source: transport.md, sections 9.1, 9.2, 10. One row for each row of its tables.
+One row for each row of the tables of `whatsapp.reaction`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What WhatsApp tells of the account itself: every update of a stanza, and "unknown" never read as "free".
-
-Source: accounts.md, sections 2.1 and 2.3.
-"""
+"""What WhatsApp tells of the account itself: every update of a stanza, and "unknown" never read as "free"."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ LARGE_BODY: Final = 1024 * 1024
 until the connector has room for it."""
 
 IQ_TIMEOUT: Final = 60
-"""Seconds the connector waits for the answer to an IQ, at most (transport.md, one-page map)."""
+"""Seconds the connector waits for the answer to an IQ, at most."""
 
 MESSAGE_TIMEOUT: Final = 75
 """Seconds the connector waits for the ack of a message, at most."""

@@ -5,7 +5,7 @@
     a group's metadata and notifications ─────────────────┘
 
 It is never set, changed or ended by us, and the default of an account holds for chats that its owner opens,
-not for ours. Source: accounts.md, section 4.
+not for ours. See `whatsapp/PROTOCOL.md`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     media key ── HKDF ── IV, cipher key, MAC key        AES-256-CBC, then 10 bytes of HMAC-SHA256
     SHA-256 of the file, SHA-256 of what is uploaded    checked by whoever downloads it
 
-Pure: the key comes in, bytes go out. Source: messaging.md, section 10.
+Pure: the key comes in, bytes go out. See PROTOCOL.md, "Files".
 """
 
 from __future__ import annotations

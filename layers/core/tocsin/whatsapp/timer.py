@@ -1,7 +1,7 @@
 """A chat's timer: after how long its messages disappear. Each message says it, and since when it is so.
 
 In a chat of two the clients keep it, not the server: whoever leaves it out has the reader see a warning below
-the message. Source: accounts.md, section 4.
+the message. See PROTOCOL.md.
 """
 
 from __future__ import annotations

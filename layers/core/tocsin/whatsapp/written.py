@@ -6,7 +6,7 @@
 
 A new field of WhatsApp's schema, and one that we don't even know the number of, is `other`; nothing is left
 out because nobody listed it. Where a message quotes is found by the type of its parts, for `ContextInfo` has
-another number in each of them. Source: messaging.md, sections 7.3 and 11; the fields are those of Baileys.
+another number in each of them. The fields are those of Baileys.
 """
 
 from __future__ import annotations
