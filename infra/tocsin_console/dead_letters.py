@@ -5,22 +5,14 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any, Final
 
 from tocsin.notify.content import LOCKED, WITHHELD, Withheld
+from tocsin.notify.letters import UNREADABLE, Letter, superfluous
 from tocsin.notify.malformed import UnreadableRecord, read_record
 from tocsin.notify.notification import Notification, State
-from tocsin.notify.redrive import (
-    UNREADABLE,
-    UNREADABLE_RECORD,
-    Done,
-    Letter,
-    Redriver,
-    Selection,
-    superfluous,
-)
+from tocsin.notify.redrive import UNREADABLE_RECORD, Done, Redriver, Selection
 from tocsin.people.numbers import mask_phone
 from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
@@ -31,8 +23,6 @@ from tocsin_console.reasons import REASONS
 
 ASKS_ABOVE: Final = 20
 """So many are sent again without a question."""
-
-_READERS = 8
 
 
 def shown_recipient(recipient: str) -> str:
@@ -64,38 +54,23 @@ def text_json(notification: Notification) -> dict[str, Any]:
     return {"text": notification.text}
 
 
-def records(deployment: Deployment, letters: Iterable[Letter]) -> dict[str, Notification | UnreadableRecord]:
-    """The records of these letters that still exist, by notification id."""
-    ids = list(dict.fromkeys(letter.notification for letter in letters if letter.reason != UNREADABLE))
-
-    def read(identity: str) -> Notification | UnreadableRecord | None:
-        try:
-            return read_record(deployment.stores.notifications, identity)
-        except UnreadableRecord as odd:
-            return odd
-
-    with ThreadPoolExecutor(_READERS) as readers:
-        found = zip(ids, readers.map(read, ids), strict=True)
-        return {identity: record for identity, record in found if record is not None}
-
-
 # -- commands ----------------------------------------------------------------------------------------------
 
 
 def list_letters(deployment: Deployment, output: Output) -> None:
-    """Print the letters that can be read now, and what became of their notifications meanwhile."""
-    redriver = deployment.redriver()
-    found = redriver.read()
-    hidden = redriver.count() - len(found)
-    known = records(deployment, found)
+    """Print the letters that ask for somebody and can be read now. Those that ask for nobody go."""
+    box = deployment.redriver().box(tidy=True)
+    found, hidden, known = box.open, box.hidden, box.records
     for letter in found:
         output.record(_listed_json(letter, known.get(letter.notification)))
     if found:
         rows = [_row(letter, known.get(letter.notification)) for letter in found]
         output.table(["NOTIFICATION", "TICKET", "TO", "REASON", "FAILED AT (UTC)"], rows)
     else:
-        output.say("no dead letters" if hidden <= 0 else "no dead letter can be read now; see below")
-    if hidden > 0:
+        output.say("no dead letters" if not hidden else "no dead letter can be read now; see below")
+    if box.passed:
+        output.say(f"and {box.passed} more that ask for nothing: sent again, or at its end since")
+    if hidden:
         output.say(
             f"and about {hidden} more that can't be read now: SQS returns at most ten of each recipient, and "
             "none that somebody else is reading. Redrive or drop the first ones to see the next"
@@ -127,11 +102,11 @@ def _listed_json(letter: Letter, record: Notification | UnreadableRecord | None)
 
 def _row(letter: Letter, record: Notification | UnreadableRecord | None) -> tuple[str, ...]:
     whom = shown_recipient(letter.recipient)
+    ticket, trouble = "-", ""
     if isinstance(record, UnreadableRecord):
-        ticket, meanwhile = "-", UNREADABLE_RECORD
+        trouble = UNREADABLE_RECORD
     else:
         ticket = f"{record.ticket_id} {record.event_type}" if record else "-"
-        meanwhile = superfluous(record)
         if record is not None and record.refused_address:
             # Whoever corrects it must see it.
             whom = repr(record.refused_address)
@@ -139,7 +114,7 @@ def _row(letter: Letter, record: Notification | UnreadableRecord | None) -> tupl
         letter.notification,
         ticket,
         f"{letter.audience} {whom}",
-        f"{letter.reason} ({meanwhile})" if meanwhile else letter.reason,
+        f"{letter.reason} ({trouble})" if trouble else letter.reason,
         iso_moment(letter.failed_at),
     )
 
@@ -233,10 +208,10 @@ def demand_known(reason: str, known: Iterable[str], there: Iterable[str]) -> Non
 
 def _plan(redriver: Redriver, selection: Selection) -> str:
     """What a redrive would do with what can be read now, where that is to be asked about; else empty."""
-    letters = redriver.read()
-    chosen = sum(selection.matches(letter) for letter in letters)
+    box = redriver.box()
+    chosen = sum(selection.matches(letter) for letter in box.open)
     # Behind ten of a recipient others are hidden: they come to light once those are gone.
-    hidden = max(redriver.count() - len(letters), 0) if chosen else 0
+    hidden = box.hidden if chosen else 0
     if chosen + hidden <= ASKS_ABOVE:
         return ""
     done = list(redriver.redrive(selection, dry_run=True))
@@ -253,13 +228,13 @@ def _plan(redriver: Redriver, selection: Selection) -> str:
 
 
 def _loss(redriver: Redriver, selection: Selection) -> str:
-    seen = redriver.read()
-    chosen = [letter for letter in seen if selection.matches(letter)]
+    box = redriver.box()
+    chosen = [letter for letter in box.open if selection.matches(letter)]
     if not chosen:
         return ""
     accounts = ", ".join(sorted({letter.account for letter in chosen}))
-    behind = redriver.count() - len(seen)
-    more = f"; about {behind} more can't be read yet; those that match are deleted too" if behind > 0 else ""
+    behind = box.hidden
+    more = f"; about {behind} more can't be read yet; those that match are deleted too" if behind else ""
     which = f" with the reason {selection.reason}" if selection.reason else ""
     named = any(
         one is not None for one in (selection.among, selection.recipients, selection.since, selection.until)
@@ -297,8 +272,8 @@ def _report(
             note(deployment, f"dead letters: {_summed(counts)}", count=did)
     output.say(f"{'would be: ' if dry_run else ''}{_summed(counts)}")
     if dry_run and not selection.notification:
-        hidden = redriver.count() - len(redriver.read())
-        if hidden > 0:
+        hidden = redriver.box().hidden
+        if hidden:
             output.say(f"about {hidden} more can't be read yet: those that match follow in the real run")
 
 

@@ -14,9 +14,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from tocsin.notify.content import Edit, File, Quote, Reaction, Text, Withheld
+from tocsin.notify.letters import UNREADABLE
 from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_record
 from tocsin.notify.notification import Notification, State
-from tocsin.notify.redrive import UNREADABLE, UNREADABLE_RECORD
+from tocsin.notify.redrive import UNREADABLE_RECORD
 from tocsin.notify.refused_events import RefusedEvent
 from tocsin.notify.waiting import WaitingList
 from tocsin.people.numbers import mask_phone

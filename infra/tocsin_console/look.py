@@ -68,6 +68,16 @@ class Look:
         receipt = self._receipts.pop(message_id)
         self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
 
+    def discard(self, message_id: str) -> bool:
+        """Take a message that nobody needs out of the queue; whether it is gone. An operator who may only
+        look leaves it, and so does a look that took longer than messages are hidden."""
+        try:
+            self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=self._receipts[message_id])
+        except ClientError:
+            return False
+        del self._receipts[message_id]
+        return True
+
     def _receive(self) -> list[dict[str, Any]]:
         answer = self._sqs.receive_message(
             QueueUrl=self._url,

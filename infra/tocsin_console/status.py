@@ -27,13 +27,17 @@ from tocsin_console.output import Output, how_long, moment
 SHOWN_LINES = 5
 """Lines of recipients that stand, which are named one by one."""
 
+LETTERS = "dead letters"
+MAX_LOOKED_AT = 200
+"""Dead letters. Of more, those that ask for nothing are a few, and a look takes long."""
+
 # Each queue, and the output of the stack that holds its URL.
 QUEUES = {
     "ticket events": "TicketEventsQueueUrl",
     "notifications": "NotificationsQueueUrl",
     "stanzas": "StanzasQueueUrl",
     "receipts": "ReceiptsQueueUrl",
-    "dead letters": "DeadLettersQueueUrl",
+    LETTERS: "DeadLettersQueueUrl",
     "dead ticket events": "TicketEventsDeadQueueUrl",
     "dead stanzas": "StanzasDeadQueueUrl",
     "dead receipts": "ReceiptsDeadQueueUrl",
@@ -42,7 +46,7 @@ QUEUES = {
 
 # What to do about messages in a queue that should be empty.
 REMEDIES = {
-    "dead letters": "tocsin dead-letters list",
+    LETTERS: "tocsin dead-letters list",
     "dead ticket events": "tocsin dead-letters list --queue events",
     "dead stanzas": "a receipt or a reply may be missing; the log of receive_stanza says why",
     "dead receipts": "a notification's state may lag behind; the log of record_receipts says why",
@@ -165,11 +169,7 @@ def show(
 ) -> None:
     """Print accounts and queues. With `check`, raises NeedsAttention if one of them needs attention."""
     accounts = [account_status(deployment, name, clock) for name in deployment.accounts]
-    queues = {
-        name: depth(deployment.sqs, deployment[key])
-        for name, key in QUEUES.items()
-        if key in deployment.outputs
-    }
+    queues = depths(deployment, clock)
     output.record({"accounts": [account.to_json() for account in accounts], "queues": queues})
     _print_accounts(accounts, output)
     output.say()
@@ -183,6 +183,26 @@ def show(
         output.say(f"{name}: {REMEDIES[name]}")
     if check:
         _demand(accounts, troubled)
+
+
+def depths(
+    deployment: Deployment,
+    clock: Callable[[], float] = time.time,
+    open_letters: Callable[[int], int] | None = None,
+) -> dict[str, dict[str, int]]:
+    """What each queue holds, by its name in `QUEUES`; of the dead letters only those that are open, unless
+    they are too many to be looked at. `open_letters`: says how many are open of so many, in place of a
+    look."""
+    found = {
+        name: depth(deployment.sqs, deployment[key])
+        for name, key in QUEUES.items()
+        if key in deployment.outputs
+    }
+    letters = sum(found.get(LETTERS, {}).values())
+    if 0 < letters <= MAX_LOOKED_AT:
+        count = open_letters(letters) if open_letters else deployment.redriver(clock).count_open()
+        found[LETTERS] = {"messages": count, "in_flight": 0}
+    return found
 
 
 def _print_accounts(accounts: list[AccountStatus], output: Output) -> None:

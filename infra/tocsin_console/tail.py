@@ -15,9 +15,10 @@ from typing import Any, Final, NamedTuple
 from botocore import exceptions
 
 from tocsin.dynamo.writes import Item
+from tocsin.notify.letters import UNREADABLE
 from tocsin.notify.malformed import MALFORMED
 from tocsin.notify.notification import Notification, State
-from tocsin.notify.redrive import UNREADABLE, UNREADABLE_RECORD
+from tocsin.notify.redrive import UNREADABLE_RECORD
 from tocsin.notify.store.notifications import Notifications
 from tocsin.tables.notifications import notification_of
 from tocsin.timestamps import from_seconds, iso

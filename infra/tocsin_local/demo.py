@@ -17,8 +17,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tocsin.notify.letters import Letter
 from tocsin.notify.notification import MESSAGE_REQUESTED, Notification, State, derived_id, request_name
-from tocsin.notify.redrive import Letter, Redriver, Selection
+from tocsin.notify.redrive import Redriver, Selection
 from tocsin.people.numbers import same_person_key
 from tocsin_console import pair
 from tocsin_console.errors import ConsoleError

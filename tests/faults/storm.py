@@ -30,8 +30,8 @@ from tests.faults.plot import svg
 from tests.faults.processes import PROC
 from tests.faults.witness import Witness
 from tests.support.stack import DESK, DeployedStack, Notice, Person, new_ticket
+from tocsin.notify.letters import Letter
 from tocsin.notify.notification import Notification, State
-from tocsin.notify.redrive import Letter
 from tocsin_local.bootstrap import RUNS
 from tocsin_local.emulator import interpreter
 from tocsin_local.processes import exit_on_sigterm

@@ -10,11 +10,13 @@ from typing import Any
 
 @dataclass
 class MemoryQueue:
-    """Messages by id, oldest first. Only the first `readable` of them can be read."""
+    """Messages by id, oldest first. Only the first `readable` of them can be read. `is_readonly`: for who may
+    only look."""
 
     stored: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     readable: int = 10
     sent: int = 0
+    is_readonly: bool = False
 
     def put(self, body: str, **attributes: str) -> None:
         self.sent += 1
@@ -38,6 +40,11 @@ class MemoryQueue:
 
     def remove(self, message_id: str) -> None:
         del self.stored[message_id]
+
+    def discard(self, message_id: str) -> bool:
+        if not self.is_readonly:
+            del self.stored[message_id]
+        return not self.is_readonly
 
     def count(self) -> int:
         return len(self.stored)

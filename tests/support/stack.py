@@ -18,8 +18,8 @@ from itertools import count
 from typing import Any, TypeVar
 
 from tocsin.accounts.lease import LeaseInfo, read_lease
+from tocsin.notify.letters import Letter
 from tocsin.notify.notification import Notification, State, derived_id
-from tocsin.notify.redrive import Letter
 from tocsin.tables.keys import outbound_key
 from tocsin_console import pair
 from tocsin_console.send import put_event

@@ -198,11 +198,9 @@ def _off(ahead: float) -> str:
 
 def gather_queues(deployed: Deployed) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for name, output in status.QUEUES.items():
-        url = deployed.deployment.outputs.get(output)
-        if url is not None:
-            age = _age(deployed, url) if name in WORKING else None
-            found[name] = {**depth(deployed.deployment.sqs, url), "age": age}
+    for name, counts in status.depths(deployed.deployment, lambda: deployed.now).items():
+        url = deployed.deployment[status.QUEUES[name]]
+        found[name] = {**counts, "age": _age(deployed, url) if name in WORKING else None}
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,13 +12,14 @@ from botocore.session import Session
 
 from tests.support.fake_deployment import Said
 from tests.support.memory_aws import MemoryAccount
+from tests.support.memory_queue import MemoryQueue
 from tests.support.wired_functions import WiredFunctions
 from tocsin.dynamo.writes import Put
 from tocsin.notify.dead_letters import attempt_of
 from tocsin.notify.failure import Retry
-from tocsin.notify.notification import Notification
+from tocsin.notify.notification import Problem
 from tocsin.notify.queues import Order
-from tocsin.notify.redrive import Letter
+from tocsin.notify.redrive import Redriver
 from tocsin.notify.store.codec import stored_content
 from tocsin.notify.store.texts import SEALED
 from tocsin.tables.notifications import notification_key
@@ -66,27 +66,25 @@ class Scene:
         # As older versions wrote it: with its words in clear, which have more places to be odd at.
         words = {"content": stored_content(self.odd.content), "recipient_name": self.odd.recipient_name}
         plain = {name: value for name, value in found.items() if name not in ("pk", "sk", SEALED)}
-        self._whole = plain | words
-        self._letters = [Letter.parse(message(one)) for one in (self.sound, self.odd)]
+        self._whole = plain | words | {"state": "failed"}
+        given_up = Problem("server-error", "retry", "503")
+        functions.stores.notifications.fail(self.sound.id, given_up, NOW * 1000)
+        letters = MemoryQueue(is_readonly=True)
+        for one in (self.sound, self.odd):
+            letters.put(json.dumps(Order.of(one).to_json()))
+        redriver = Redriver(functions.stores.notifications, letters, functions.queue, clock=lambda: NOW)
         self.deployment = Deployment("tocsin", {"Accounts": "default"}, Session())
         vars(self.deployment).update(
             stores=functions.stores,
             keys_table=functions.aws.keys_table,
-            redriver=lambda: SimpleNamespace(read=lambda: self._letters, count=lambda: 2, find=self._letter),
+            redriver=lambda: redriver,
         )
-
-    def _letter(self, identity: str) -> Letter | None:
-        return next((one for one in self._letters if one.notification == identity), None)
 
     def places(self) -> list[Path]:
         return [path for path in walk(self._whole) if path]
 
     def spoil(self, path: Path, value: Any) -> None:
         self._table.put(Put(self._key, replaced(self._whole, path, value)))
-
-
-def message(notification: Notification) -> dict[str, Any]:
-    return {"MessageId": notification.id, "Body": json.dumps(Order.of(notification).to_json())}
 
 
 def walk(value: Any, path: Path = ()) -> Iterator[Path]:

@@ -153,6 +153,14 @@ def test_each_queue_that_should_be_empty_has_its_own_remedy(fake: FakeDeployment
     assert "dead outcomes:" not in text
 
 
+def test_a_letter_that_nobody_needs_troubles_nobody(fake: FakeDeployment, told: Said) -> None:
+    fake.connector().says("connected")
+    fake.arrives(fake.failed())
+    shown(fake, told, check=True)
+    assert told.records[0]["queues"]["dead letters"] == {"messages": 0, "in_flight": 0}
+    assert fake.count("DeadLetters") == 1, "to look takes nothing away"
+
+
 def test_a_check_fails_where_somebody_must_look(fake: FakeDeployment, told: Said) -> None:
     fake.connector().says("logged_out", "device-removed")
     fake.failed()

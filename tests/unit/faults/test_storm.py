@@ -87,7 +87,7 @@ def test_whatever_is_lost_doubled_or_unexplained_makes_it_fail(found: dict[str, 
 
 
 def test_a_letter_about_nothing_stored_is_not_explained() -> None:
-    from tocsin.notify.redrive import Letter
+    from tocsin.notify.letters import Letter
 
     letter = Letter(
         "n", "default", SITI.number, "customer", "expired", "permanent", "", "-", ({"cause": "x"},)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,10 +15,12 @@ from tests.support.notifications import a_notification
 from tests.support.receipts import mark_receipt
 from tests.support.sealed_texts import TEXTS
 from tests.support.settings import chosen
+from tocsin.notify.cold import MUST_WRITE_FIRST, ColdRecipients
+from tocsin.notify.letters import Letter
 from tocsin.notify.malformed import UnreadableRecord
 from tocsin.notify.notification import Attempt, Notification, Problem, State
 from tocsin.notify.queues import DeadLetter, Order
-from tocsin.notify.redrive import Letter, Redriver, Selection
+from tocsin.notify.redrive import Redriver, Selection
 from tocsin.notify.store.notifications import Notifications
 from tocsin.notify.store.stores import Stores
 
@@ -32,10 +35,15 @@ SERVER_ERROR = Problem("server-error", "retry", "the server answered 500")
 class FailedNotifications:
     """Notifications that failed, their letters, and what a redriver sends again."""
 
-    store: Notifications
+    stores: Stores
     letters: MemoryQueue = field(default_factory=MemoryQueue)
     sent: list[Notification] = field(default_factory=list)
     count: int = 0
+    now: int = NOW
+
+    @property
+    def store(self) -> Notifications:
+        return self.stores.notifications
 
     @property
     def redriver(self) -> Redriver:
@@ -44,7 +52,7 @@ class FailedNotifications:
             self.letters,
             self,
             settings=chosen(notification_expiry_seconds=EXPIRY_SECONDS),
-            clock=lambda: float(NOW),
+            clock=lambda: float(self.now),
         )
 
     def send(self, notification: Notification) -> None:
@@ -70,8 +78,9 @@ class FailedNotifications:
     def fail(self, notification: Notification, problem: Problem = SERVER_ERROR) -> None:
         """It fails, and has a letter."""
         self.store.fail(notification.id, problem, NOW * 1000, Attempt(problem.code, NOW * 1000, "retry"))
-        letter = DeadLetter(Order.of(notification), problem, (), NOW * 1000)
-        self.letters.put(json.dumps(letter.to_json()))
+        letter = DeadLetter(Order.of(self.stored(notification)), problem, (), NOW * 1000)
+        named = {name: getattr(notification, name) for name in ("account", "recipient", "audience")}
+        self.letters.put(json.dumps(letter.to_json() | named))
 
     def stored(self, notification: Notification) -> Notification:
         found = self.store.get(notification.id)
@@ -87,7 +96,7 @@ class FailedNotifications:
 @pytest.fixture
 def dead() -> FailedNotifications:
     aws = MemoryAws()
-    return FailedNotifications(Stores(aws.notifications_table, aws.keys_table, texts=TEXTS).notifications)
+    return FailedNotifications(Stores(aws.notifications_table, aws.keys_table, texts=TEXTS))
 
 
 # -- redriving ---------------------------------------------------------------------------------------------
@@ -221,6 +230,141 @@ def spoil(dead: FailedNotifications, notification: Notification) -> None:
         return real(notification_id)
 
     dead.store.get = get  # type: ignore[method-assign]
+
+
+# -- letters and records that disagree ----------------------------------------------------------------------
+
+
+Change = Callable[[FailedNotifications, Notification], object]
+
+
+def _wrote_first(dead: FailedNotifications, failed: Notification) -> None:
+    dead.stores.people.note_must_write_first("default", failed.person_name, failed.id, NOW * 1000)
+    cold = ColdRecipients(dead.stores, dead, clock=lambda: float(NOW))
+    assert cold.may_write_to("default", failed.person_name) == 1
+
+
+def _sent(dead: FailedNotifications, failed: Notification) -> None:
+    dead.store.mark_sent(failed.id, {}, at=NOW * 1000, account="default")
+
+
+def _wrote_first_and_sent(dead: FailedNotifications, failed: Notification) -> None:
+    _wrote_first(dead, failed)
+    _sent(dead, failed)
+
+
+def _wrote_first_and_cancelled(dead: FailedNotifications, failed: Notification) -> None:
+    _wrote_first(dead, failed)
+    dead.store.suppress(failed.id, Problem("cancelled", "operator"), NOW * 1000)
+
+
+def _wrote_first_and_parked(dead: FailedNotifications, failed: Notification) -> None:
+    _wrote_first(dead, failed)
+    dead.stores.parking.park(dead.stored(failed), "paused", NOW * 1000)
+
+
+def _delivered(dead: FailedNotifications, failed: Notification) -> None:
+    mark_receipt(dead.store, failed.id, State.DELIVERED, NOW * 1000)
+
+
+def _forgotten(dead: FailedNotifications, failed: Notification) -> None:
+    assert dead.stores.belongings.erase_notification(failed.id, NOW * 1000)
+
+
+MADE_NEEDLESS: dict[str, Change] = {
+    "they wrote first, and it was sent": _wrote_first_and_sent,
+    "they wrote first, and it was cancelled": _wrote_first_and_cancelled,
+    "they wrote first, and it was parked": _wrote_first_and_parked,
+    "a late receipt": _delivered,
+    "the person was forgotten": _forgotten,
+}
+
+WROTE_FIRST = Problem(MUST_WRITE_FIRST, "permanent")
+
+
+@pytest.mark.parametrize("change", MADE_NEEDLESS.values(), ids=MADE_NEEDLESS)
+def test_a_letter_that_nobody_needs_is_not_open_and_goes_when_it_is_met(
+    dead: FailedNotifications, change: Change
+) -> None:
+    other, failed = dead.failed(), dead.failed(WROTE_FIRST)
+    change(dead, failed)
+    box = dead.redriver.box(tidy=True)
+    assert [letter.notification for letter in box.open] == [other.id]
+    assert (box.passed, box.hidden) == (0, 0)
+    assert len(dead.letters.bodies) == 1
+
+
+@pytest.mark.parametrize("change", MADE_NEEDLESS.values(), ids=MADE_NEEDLESS)
+def test_who_may_only_look_isn_t_shown_it_either(dead: FailedNotifications, change: Change) -> None:
+    dead.letters.is_readonly = True
+    change(dead, dead.failed(WROTE_FIRST))
+    box = dead.redriver.box(tidy=True)
+    assert (box.open, box.passed, len(dead.letters.bodies)) == ((), 1, 1)
+
+
+def test_to_count_takes_nothing_away(dead: FailedNotifications) -> None:
+    _delivered(dead, dead.failed())
+    assert dead.redriver.count_open() == 0
+    assert len(dead.letters.bodies) == 1
+
+
+def test_twin_a_failed_one_stays_open_however_often_it_is_looked_at(dead: FailedNotifications) -> None:
+    dead.failed(WROTE_FIRST)
+    assert [dead.redriver.count_open() for _ in range(3)] == [1, 1, 1]
+
+
+def test_what_is_on_its_way_again_is_not_open_and_its_letter_stays(dead: FailedNotifications) -> None:
+    _wrote_first(dead, dead.failed(WROTE_FIRST))
+    box = dead.redriver.box(tidy=True)
+    assert (box.open, box.passed) == ((), 1)
+    assert len(dead.letters.bodies) == 1
+
+
+def test_what_nobody_brought_to_an_end_in_its_time_is_open_again(dead: FailedNotifications) -> None:
+    """Whoever let it go was cut off before the queue had it: the letter is all that is left."""
+    _wrote_first(dead, dead.failed(WROTE_FIRST))
+    dead.now += 7 * 24 * 3600
+    assert dead.redriver.count_open() == 1
+    assert dead.redrive() == [("redriven", "")]
+
+
+def test_of_two_letters_of_one_notification_the_later_one_is_open(dead: FailedNotifications) -> None:
+    failed = dead.failed(WROTE_FIRST)
+    _wrote_first(dead, failed)
+    dead.fail(failed, SERVER_ERROR)
+    assert [letter.reason for letter in dead.redriver.box(tidy=True).open] == ["server-error"]
+    assert len(dead.letters.bodies) == 1
+
+
+def test_what_goes_makes_room_for_those_behind_it(dead: FailedNotifications) -> None:
+    dead.letters.readable = 10
+    for _ in range(10):
+        _delivered(dead, dead.failed())
+    behind = dead.failed()
+    assert [letter.notification for letter in dead.redriver.box(tidy=True).open] == [behind.id]
+
+
+@pytest.mark.parametrize("minutes", [0, 9])
+def test_the_letter_of_one_that_is_about_to_fail_stays(dead: FailedNotifications, minutes: int) -> None:
+    """The letter comes before the state. Were it taken away between the two, the failure had none, and SQS
+    would fold its repeat."""
+    planned = dead.planned()
+    _sent(dead, planned)
+    dead.letters.put(json.dumps(DeadLetter(Order.of(planned), SERVER_ERROR, (), NOW * 1000).to_json()))
+    dead.now += minutes * 60
+    assert dead.redriver.count_open() == 0
+    [(result, why)] = dead.redrive()
+    assert (result, "arrived meanwhile (sent)" in why) == ("kept", True)
+    dead.store.fail(planned.id, SERVER_ERROR, NOW * 1000)
+    assert dead.redriver.count_open() == 1
+
+
+def test_twin_after_ten_minutes_it_is_not_about_to_fail(dead: FailedNotifications) -> None:
+    planned = dead.planned()
+    _sent(dead, planned)
+    dead.letters.put(json.dumps(DeadLetter(Order.of(planned), SERVER_ERROR, (), NOW * 1000).to_json()))
+    dead.now += 10 * 60
+    assert dead.redrive() == [("dropped", "it has arrived meanwhile (sent)")]
 
 
 # -- without doing it, and giving up -------------------------------------------------------------------------

@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from tocsin.notify.letters import Letter
 from tocsin.notify.malformed import UnreadableRecord
 from tocsin.notify.notification import Notification
-from tocsin.notify.redrive import UNREADABLE_RECORD, Done, Letter, Redriver, Selection, superfluous
+from tocsin.notify.redrive import UNREADABLE_RECORD, Done, Redriver, Selection
 from tocsin.notify.refused_events import EventSelection, RefusedEvent
 from tocsin.timestamps import from_seconds
-from tocsin_console.dead_letters import records, shown_recipient
+from tocsin_console.dead_letters import shown_recipient
 from tocsin_console.errors import NotFound
 from tocsin_console.feed.line import Line, line_of
 from tocsin_console.feed.sifting import AUDIENCES, SPANS, Sieve
@@ -30,11 +31,11 @@ _AUDIT_SHOWN: Final = 30
 
 @dataclass(frozen=True)
 class Row:
-    """One letter. `line`: of its record, None if that can't be had; `meanwhile`: what became of it since."""
+    """One letter. `line`: of its record, None if that can't be had; `trouble`: why it can't."""
 
     letter: Letter
     line: Line | None
-    meanwhile: str
+    trouble: str
     whom: str
     sent_before: bool
 
@@ -47,13 +48,11 @@ class Box:
     hidden: int
 
 
-def read(site: Site) -> Box:
-    """All letters that can be read now, with their records."""
-    redriver = site.deployment.redriver(site.clock)
-    letters = redriver.read()
-    hidden = max(redriver.count() - len(letters), 0)
-    known = records(site.deployment, letters)
-    return Box([_row(letter, known.get(letter.notification)) for letter in letters], hidden)
+def read(site: Site, *, tidy: bool = False) -> Box:
+    """All letters that ask for somebody and can be read now, with their records. `tidy`: those that ask for
+    nobody go."""
+    box = site.deployment.redriver(site.clock).box(tidy=tidy)
+    return Box([_row(letter, box.records.get(letter.notification)) for letter in box.open], box.hidden)
 
 
 def _row(letter: Letter, record: Notification | UnreadableRecord | None) -> Row:
@@ -64,7 +63,7 @@ def _row(letter: Letter, record: Notification | UnreadableRecord | None) -> Row:
     if record is not None and record.refused_address:
         # Whoever corrects it must see it.
         whom = repr(record.refused_address)
-    return Row(letter, line, superfluous(record), whom, bool(record and record.sent_at))
+    return Row(letter, line, "", whom, bool(record and record.sent_at))
 
 
 def chosen(rows: Sequence[Row], sieve: Sieve, code: str, now: int) -> list[Row]:
@@ -89,7 +88,7 @@ async def show(request: web.Request) -> web.Response:
     site, sieve = site_of(request), Sieve.of(request.query)
     code = shown.line(request.query.get("reason", ""), 80)
     found = await site.parts(
-        box=lambda: read(site),
+        box=lambda: read(site, tidy=True),
         events=lambda: len(site.deployment.refused_events.read()),
         lines=lambda: site.deployment.stores.audit.lines()[:_AUDIT_SHOWN],
         accounts=lambda: site.deployment.accounts,

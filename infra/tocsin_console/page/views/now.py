@@ -16,18 +16,18 @@ from tocsin.notify.store.recoveries import RecoveryRecord
 from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.jid import JID
 from tocsin_console.deployment import Deployment
-from tocsin_console.look import depth
 from tocsin_console.page import chart
 from tocsin_console.page.site import Part, Site, page, site_of
 from tocsin_console.page.standing import standing
 from tocsin_console.recoveries import WHO, Tally, tallies
-from tocsin_console.status import QUEUES, REMEDIES, AccountStatus, account_status
+from tocsin_console.status import REMEDIES, AccountStatus, account_status, depths
 
 _HOUR: Final = 3_600_000
 
 RANGES: Final = {"day": (24, 1, "24 hours"), "week": (168, 3, "7 days"), "month": (720, 24, "30 days")}
 """Name → hours in all, hours of a bar, words."""
 
+_LETTERS_SECONDS = 30
 _SERIES = ("good", "calm", "bad")
 
 
@@ -57,7 +57,7 @@ async def show(request: web.Request) -> web.Response:
     deployment, now = site.deployment, site.clock()
     names = await site.part(lambda: deployment.accounts)
     parts = await site.parts(
-        queues=lambda: depths(deployment),
+        queues=lambda: counts(site),
         hours=lambda: hours(site, names.value or [], RANGES["month"][0], now),
         recoveries=lambda: recoveries(site, names.value or [], span, now),
     )
@@ -103,13 +103,16 @@ def told(deployment: Deployment, name: str) -> Told:
     return Told(number, store.prekey_count())
 
 
-def depths(deployment: Deployment) -> dict[str, int]:
-    """How many messages each queue holds, by the names of `tocsin status`."""
-    return {
-        name: sum(depth(deployment.sqs, deployment[key]).values())
-        for name, key in QUEUES.items()
-        if key in deployment.outputs
-    }
+def counts(site: Site) -> dict[str, int]:
+    """How many messages each queue holds, by the names of `tocsin status`. Dead letters that are looked at
+    are hidden from whoever sends them again, so that isn't done at each reload."""
+
+    def open_letters(letters: int) -> int:
+        read = site.deployment.redriver(site.clock).count_open
+        return site.remembered(f"open of {letters} letters", _LETTERS_SECONDS, read)
+
+    found = depths(site.deployment, site.clock, open_letters)
+    return {name: sum(counted.values()) for name, counted in found.items()}
 
 
 def hours(site: Site, accounts: Sequence[str], back: int, now: float) -> list[Hour]:

@@ -6,25 +6,31 @@ operator and printing are the console's part.
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Literal, Protocol, TypeVar
 
 from tocsin.notify.content import ERASED, WITHHELD, Withheld
-from tocsin.notify.dead_letters import CRASHED
-from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_json, read_record
+from tocsin.notify.letters import (
+    UNREADABLE,
+    Letter,
+    Record,
+    Standing,
+    is_within,
+    may_fail_yet,
+    standing,
+    superfluous,
+)
+from tocsin.notify.malformed import UnreadableRecord, read_record
 from tocsin.notify.notification import Notification, State, mismatch, was_erased
 from tocsin.notify.store.notifications import Notifications
 from tocsin.settings.declared import NOTIFICATION_EXPIRY_SECONDS
 from tocsin.settings.reader import CurrentSettings, unchanged_settings
-from tocsin.timestamps import from_seconds, iso
-
-UNREADABLE = "unreadable"
-"""The reason of a message that Tocsin did not write."""
+from tocsin.timestamps import from_seconds
 
 UNREADABLE_RECORD = "its record can't be read"
 UNREACHABLE = (
@@ -35,74 +41,12 @@ UNREACHABLE = (
 
 RECIPIENT_ERASED = "its recipient was erased"
 
-_ARRIVED = frozenset({State.SENT, State.DELIVERED, State.READ})
-_ID = re.compile(r"[0-9a-f]{18}")
+_AT_ONCE = 10
+"""Letters whose records are read together: as many as SQS gives at a time."""
+
+_READERS = 8
 
 Result = Literal["redriven", "dropped", "kept"]
-
-
-@dataclass(frozen=True)
-class Letter:
-    """One dead letter. `failed_at`: ISO 8601, "-" if unknown; `message_id`: SQS's, empty if the letter was
-    made from the notification's record."""
-
-    notification: str
-    account: str
-    recipient: str
-    audience: str
-    reason: str
-    class_: str
-    detail: str
-    failed_at: str
-    attempts: tuple[dict[str, Any], ...]
-    message_id: str = field(default="", repr=False)
-
-    @classmethod
-    def parse(cls, message: Mapping[str, Any]) -> Letter:
-        """Read a message as SQS returns it. One that Tocsin did not write becomes an `UNREADABLE` letter."""
-        try:
-            body = read_json(message["Body"])
-            return cls(
-                notification=_id(body["notification"]),
-                account=str(body["account"]),
-                recipient=str(body["recipient"]),
-                audience=str(body["audience"]),
-                reason=str(body.get("reason", CRASHED)),
-                class_=str(body.get("class", "bug")),
-                detail=str(body.get("detail", "send_notification crashed on it again and again")),
-                failed_at=str(body.get("failed_at", "-")),
-                attempts=tuple(_attempt(one) for one in body.get("attempts", ())),
-                message_id=message["MessageId"],
-            )
-        except MALFORMED:
-            return cls(
-                notification=message["MessageId"],
-                account="-",
-                recipient="-",
-                audience="-",
-                reason=UNREADABLE,
-                class_="bug",
-                detail="Tocsin did not write this message: it can only be dropped",
-                failed_at="-",
-                attempts=(),
-                message_id=message["MessageId"],
-            )
-
-    @classmethod
-    def of(cls, notification: Notification) -> Letter:
-        """Make the letter of a failed notification from its record."""
-        problem = notification.last_error
-        return cls(
-            notification=notification.id,
-            account=notification.account,
-            recipient=notification.recipient,
-            audience=notification.audience,
-            reason=problem.code if problem else CRASHED,
-            class_=problem.class_ if problem else "bug",
-            detail=problem.detail if problem else "",
-            failed_at=iso(notification.failed_at) if notification.failed_at else "-",
-            attempts=tuple(attempt.to_json() for attempt in notification.attempts),
-        )
 
 
 @dataclass(frozen=True)
@@ -128,19 +72,16 @@ class Selection:
         )
 
 
-def is_within(moment: str, since: int | None, until: int | None) -> bool:
-    """Whether an ISO moment lies from `since` on and before `until` (ms); of what is none only if neither
-    is asked for."""
-    if since is None and until is None:
-        return True
-    try:
-        at = datetime.fromisoformat(moment)
-    except ValueError:
-        return False
-    # Whoever writes one without a zone means UTC: ours have one.
-    seconds = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-    ms = from_seconds(seconds)
-    return (since is None or ms >= since) and (until is None or ms < until)
+@dataclass(frozen=True)
+class Box:
+    """The letters that are `open`, one of each notification, and the records of all that were read, by
+    notification. `passed`: letters in the queue that ask for nothing; `hidden`: those that can't be read now,
+    approximately."""
+
+    open: tuple[Letter, ...]
+    records: Mapping[str, Notification | UnreadableRecord]
+    passed: int = 0
+    hidden: int = 0
 
 
 @dataclass(frozen=True)
@@ -162,6 +103,10 @@ class Look(Protocol):
 
     def remove(self, message_id: str) -> None:
         """Delete a message of this look."""
+
+    def discard(self, message_id: str) -> bool:
+        """Delete a message of this look that nobody needs; whether it is gone. Who may only look leaves
+        it."""
 
 
 class ReadableQueue(Protocol):
@@ -220,13 +165,54 @@ class Redriver:
         self._clock = clock
 
     def count(self) -> int:
-        """How many letters there are, approximately, those that can't be read now included."""
+        """How many letters there are, approximately, those that can't be read now included, and those that
+        ask for nothing."""
         return self._letters.count()
 
+    def count_open(self) -> int:
+        """How many notifications ask for somebody, approximately: what can't be read now is counted, too."""
+        box = self.box()
+        return len(box.open) + box.hidden
+
     def read(self) -> list[Letter]:
-        """Return the letters that can be read now, for each recipient the oldest first. All stay."""
+        """Return the open letters that can be read now, for each recipient the oldest first. They stay."""
+        return list(self.box().open)
+
+    def box(self, *, tidy: bool = False) -> Box:
+        """Read all letters that can be read now. `tidy`: discard what is settled, where that is allowed."""
+        now = from_seconds(self._clock())
+        records: dict[str, Notification | UnreadableRecord] = {}
+        opened: list[Letter] = []
+        passed: list[Letter] = []
         with self._letters.look() as look:
-            return [Letter.parse(message) for message in look.messages()]
+            messages = look.messages()
+            # Some at a time: those behind the ones that go come to light.
+            while letters := [Letter.parse(message) for message in islice(messages, _AT_ONCE)]:
+                records |= self._records(letters)
+                for letter in letters:
+                    stands = standing(letter, records.get(letter.notification), now)
+                    stays = stands is not Standing.SETTLED or not tidy
+                    if stays or not look.discard(letter.message_id):
+                        (opened if stands is Standing.OPEN else passed).append(letter)
+            latest = {letter.notification: letter for letter in sorted(opened, key=_age)}
+            repeated = [letter for letter in opened if letter is not latest[letter.notification]]
+            passed += [one for one in repeated if not (tidy and look.discard(one.message_id))]
+        found = tuple(letter for letter in opened if letter is latest[letter.notification])
+        return Box(found, records, len(passed), max(self.count() - len(found) - len(passed), 0))
+
+    def _records(self, letters: Iterable[Letter]) -> dict[str, Notification | UnreadableRecord]:
+        """The records of these letters that still exist, by notification."""
+        ids = list(dict.fromkeys(letter.notification for letter in letters if letter.reason != UNREADABLE))
+
+        def read(identity: str) -> Record:
+            try:
+                return read_record(self._store, identity)
+            except UnreadableRecord as odd:
+                return odd
+
+        with ThreadPoolExecutor(_READERS) as readers:
+            found = zip(ids, readers.map(read, ids), strict=True)
+            return {identity: record for identity, record in found if record is not None}
 
     def find(self, notification_id: str) -> Letter | None:
         """Return the letter of one notification; None if it can't be read now."""
@@ -298,6 +284,8 @@ class Redriver:
             record = read_record(self._store, letter.notification)
         except UnreadableRecord:
             return Done(letter, "kept", UNREADABLE_RECORD)
+        if record is not None and may_fail_yet(letter, record, from_seconds(self._clock())):
+            return Done(letter, "kept", f"{superfluous(record)}; whether that lasts is known in ten minutes")
         if record is not None and was_erased(record):
             return Done(letter, "dropped", RECIPIENT_ERASED)
         if record is not None and not record.recipient:
@@ -317,26 +305,6 @@ class Redriver:
         yield self._rehearse(letter) if dry_run else self._redrive(letter)
 
 
-def superfluous(notification: Notification | None) -> str:
-    """Return why the letter of a notification need not be redriven any more; empty if it should be."""
-    if notification is None:
-        return "its record is gone (older than its time to live)"
-    if notification.state in _ARRIVED:
-        return f"it has arrived meanwhile ({notification.state})"
-    if notification.state in (State.WAITING, State.SUPPRESSED):
-        return f"it is {notification.state}"
-    return ""
-
-
-def _id(value: object) -> str:
-    """Raises ValueError for what can't be a notification's id."""
-    if not isinstance(value, str) or not _ID.fullmatch(value):
-        raise ValueError("not the id of a notification")
-    return value
-
-
-def _attempt(value: Any) -> dict[str, Any]:
-    """One entry of a letter's history; a malformed one becomes an `UNREADABLE` one."""
-    if not isinstance(value, dict) or not isinstance(value.get("numbers", {}), dict):
-        return {"cause": UNREADABLE}
-    return value
+def _age(letter: Letter) -> tuple[int, int]:
+    """Sorts the letters of one notification by when they were written."""
+    return letter.generation or 0, letter.failed_at_ms or 0

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tocsin.notify.dead_letters import CRASHED
+from tocsin.notify.letters import is_within
 from tocsin.notify.malformed import read_json
-from tocsin.notify.redrive import Look, ReadableQueue, is_within, selected
+from tocsin.notify.redrive import Look, ReadableQueue, selected
 
 NOT_HANDED_OVER = "not-handed-over"
 """The reason of an event that EventBridge could not put into the planner's queue."""

@@ -79,10 +79,13 @@ def test_a_preview_does_nothing(fake: FakeDeployment, browser: Browser) -> None:
     assert (fake.stored(one).state, fake.count("Notifications")) == (State.FAILED, 0)
 
 
-def test_what_arrived_meanwhile_would_not_be_sent(fake: FakeDeployment, browser: Browser) -> None:
+def test_what_arrived_meanwhile_is_not_chosen_and_its_letter_goes(
+    fake: FakeDeployment, browser: Browser
+) -> None:
     fake.arrives(fake.failed())
     _, page = preview(browser, verb="redrive")
-    assert "would be dropped: it has arrived meanwhile" in page.text
+    assert "Nothing is chosen" in page.text
+    assert fake.count("DeadLetters") == 0
 
 
 def test_sending_again_is_done_and_written_down(fake: FakeDeployment, browser: Browser) -> None:
