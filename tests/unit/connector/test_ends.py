@@ -17,6 +17,7 @@ import pytest
 from tests.support.account_events import fits
 from tests.support.connector_fakes import Around, HeldLease
 from tocsin.accounts.login_refusal import open_refusal
+from tocsin.connector import account_runner
 from tocsin.connector.account_runner import Account
 from tocsin.connector.pacing import Pace, Unhealable
 from tocsin.tables.keys import login_refusal_key
@@ -248,3 +249,82 @@ def test_no_end_repeated_for_an_hour_is_a_storm(ended: Reaction) -> None:
             break
         connects += 1
     assert connects <= 25
+
+
+# -- the queue takes nothing -------------------------------------------------------------------------------
+
+
+class StuckWays:
+    """Stanzas are under way, and the queue doesn't take them until it is opened."""
+
+    def __init__(self) -> None:
+        self.waiting = 3
+        self.open = asyncio.Event()
+
+    async def drained(self) -> None:
+        await self.open.wait()
+
+
+class Requests:
+    """One request of the operator, or none."""
+
+    def __init__(self, *requests: str) -> None:
+        self.open = list(requests)
+        self.back: list[str] = []
+
+    async def next(self) -> Any:
+        if not self.open:
+            await asyncio.Event().wait()
+        return SimpleNamespace(request=self.open.pop())
+
+    def put_back(self, asked: Any) -> None:
+        self.back.append(asked.request)
+
+
+@pytest.fixture
+def stuck(monkeypatch: pytest.MonkeyPatch) -> Office:
+    made = Office()
+    made.account._ways = StuckWays()  # type: ignore[assignment]
+    made.account._requests = Requests()  # type: ignore[assignment]
+    monkeypatch.setattr(account_runner, "STORED_SECONDS", 30.0)
+    return made
+
+
+def unstored(office: Office) -> int:
+    return office.account._context.meters.stanzas.unstored
+
+
+async def test_it_stays_away_until_the_queue_has_what_is_under_way(stuck: Office) -> None:
+    ways: Any = stuck.account._ways
+    asyncio.get_running_loop().call_soon(ways.open.set)
+    await stuck.account._until_stored()
+    assert unstored(stuck) == 0
+
+
+async def test_a_queue_that_never_takes_it_keeps_nobody_away_for_ever(
+    stuck: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(account_runner, "STORED_SECONDS", 0.01)
+    await stuck.account._until_stored()
+    assert unstored(stuck) == 1
+    assert "connecting though stanzas can't be stored" in caplog.text
+
+
+@pytest.mark.parametrize(("request_", "back"), [("reconnect", []), ("unpair", ["unpair"])])
+async def test_the_operator_can_end_the_wait(stuck: Office, request_: str, back: list[str]) -> None:
+    requests: Any = Requests(request_)
+    stuck.account._requests = requests
+    await stuck.account._until_stored()
+    assert (requests.back, unstored(stuck)) == (back, 1)
+
+
+async def test_only_that_end_waits_for_the_queue(stuck: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twin: any other end is followed by its delay alone."""
+    naps: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        naps.append(seconds)
+
+    monkeypatch.setattr(account_runner.asyncio, "sleep", sleep)
+    await stuck.account._react(reaction.LOST, None)
+    assert (naps, unstored(stuck)) == ([SOON], 0)

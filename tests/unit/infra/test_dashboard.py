@@ -42,6 +42,7 @@ NOT_SHOWN = {
         "StanzaFailures",
         "StanzasPutOff",
         "StanzasTooLarge",
+        "StanzasUnstored",
     },
     "of one account, which tocsin status shows": {"ColdRecipients", "NewChatsUsed"},
     "with webhooks only, and an alarm rings": {"WebhooksDead", "WebhooksDeferred", "WebhooksDelivered"},

@@ -36,7 +36,7 @@ from tocsin.connector.held_lease import HeldLease
 from tocsin.connector.operator import OperatorRequests
 from tocsin.connector.pacing import Pace, Unhealable
 from tocsin.connector.pairing import Pairer
-from tocsin.connector.session import UNLINKED, Session
+from tocsin.connector.session import OVERFLOW, UNLINKED, Session
 from tocsin.dynamo.table import DynamoTable
 from tocsin.keys.account import Credentials
 from tocsin.keys.errors import KeysBehind
@@ -60,6 +60,10 @@ STOPPED_SECONDS: Final = 6 * 3600.0
 """After an unknown refusal, the seconds until one more try. There is none after `replaced`."""
 
 HIGH_WATER_MARK_TRIES: Final = 3
+
+STORED_SECONDS: Final = 600.0
+"""How long an account stays away while the queue doesn't take what is under way. Not less: each login counts
+with WhatsApp. Not for ever: nothing can be sent meanwhile, and the queue may refuse one single stanza."""
 
 REQUEST_GRACE: Final = 5.0
 STANZA_GRACE: Final = 3.0
@@ -324,9 +328,33 @@ class Account:
             await self._report_end(ended)
         if ended.kind is Kind.REFRESH_VERSION:
             await version.refresh(self._context)
-        if ended.reason == "stanzas-not-stored":
-            await self._ways.drained()
+        if ended is OVERFLOW:
+            await self._until_stored()
         await asyncio.sleep(delay)
+
+    async def _until_stored(self) -> None:
+        """Stay away until the queue took what is under way, or the operator asks for something, or for
+        STORED_SECONDS.
+
+        To connect before that loses nothing and changes no order: what isn't stored wasn't acknowledged, so
+        WhatsApp delivers it again, behind what is still under way of its sender; the queue folds a repeat.
+        """
+        stored = asyncio.ensure_future(self._ways.drained())
+        asked = asyncio.ensure_future(self._requests.next())
+        try:
+            await asyncio.wait([stored, asked], timeout=STORED_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (stored, asked):
+                task.cancel()
+            await asyncio.gather(stored, asked, return_exceptions=True)
+        if not asked.cancelled() and asked.result().request != "reconnect":
+            self._requests.put_back(asked.result())  # whoever is connected answers it
+        if stored.cancelled():
+            self._context.meters.stanzas.unstored += 1
+            log.error(
+                "connecting though stanzas can't be stored",
+                extra={"account": self.name, "waiting": self._ways.waiting, "asked": not asked.cancelled()},
+            )
 
     async def _halt(self, ended: Reaction) -> None:
         """Stop trying. Void keys are replaced, so that nothing logs in with them again."""

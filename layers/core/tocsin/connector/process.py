@@ -219,6 +219,7 @@ class Connector:
         tally.count("StanzasWaiting", sum(account.waiting for account in self._accounts.values()))
         tally.count("StanzasTooLarge", meters.stanzas.too_large)
         tally.count("StanzaFailures", meters.stanzas.failures)
+        tally.count("StanzasUnstored", meters.stanzas.unstored)
         self._tally_health(tally)
         dimensions = {"service": config.service, "stack": config.stack}
         for more, metrics in tally.take():

@@ -96,6 +96,86 @@ def test_nothing_is_held_when_the_account_leaves() -> None:
     assert play(stanza("receipt", SITI), stanza("message", SITI), hurry=True) == [SITI]
 
 
+class Closed(Arrivals):
+    """Its receipts queue takes nothing until it is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = asyncio.Event()
+
+    async def take_receipts(self, messages: Sequence[Packed]) -> Mapping[int, bool]:
+        await self.open.wait()
+        return await super().take_receipts(messages)
+
+
+def held_by_a_receipt(
+    monkeypatch: pytest.MonkeyPatch, settled: float, held: float, *, opens: bool
+) -> list[str]:
+    """What was stored in which order: of a message behind a receipt that the queue doesn't take at first."""
+    monkeypatch.setattr(ways, "SETTLED_SECONDS", settled)
+    monkeypatch.setattr(ways, "MAX_HELD_SECONDS", held)
+
+    async def run() -> list[str]:
+        queues, stored = Closed(), []
+        both = Ways(queues.take_stanzas, queues.take_receipts, Counters())
+        carrying = asyncio.ensure_future(both.run())
+        both.offer(stanza("receipt", SITI), ORIGIN, 1, lambda: stored.append("receipt"))
+        both.offer(stanza("message", SITI), ORIGIN, 1, lambda: stored.append("message"))
+        if opens:
+            queues.open.set()
+        await queues.next()
+        queues.open.set()
+        await asyncio.wait_for(both.drained(), 5)
+        carrying.cancel()
+        await asyncio.gather(carrying, return_exceptions=True)
+        return stored
+
+    return asyncio.run(run())
+
+
+def test_a_message_waits_until_the_queue_has_the_receipt_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert held_by_a_receipt(monkeypatch, 0.01, 60.0, opens=True) == ["receipt", "message"]
+
+
+def test_a_queue_that_takes_no_receipts_holds_nobody_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert held_by_a_receipt(monkeypatch, 60.0, 0.01, opens=False) == ["message", "receipt"]
+
+
+async def test_further_receipts_hold_a_message_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ways, "SETTLED_SECONDS", 0.2)
+    arrivals = Arrivals()
+    both = Ways(arrivals.take_stanzas, arrivals.take_receipts, Counters())
+    carrying = asyncio.ensure_future(both.run())
+    both.offer(stanza("receipt", SITI), ORIGIN, 1, lambda: None)
+    both.offer(stanza("message", SITI), ORIGIN, 1, lambda: None)
+
+    async def chatter() -> None:
+        while True:
+            both.offer(stanza("receipt", SITI), ORIGIN, 1, lambda: None)
+            await asyncio.sleep(0.05)
+
+    chattering = asyncio.ensure_future(chatter())
+    assert await arrivals.next() == [SITI]
+    for task in (chattering, carrying):
+        task.cancel()
+    await asyncio.gather(chattering, carrying, return_exceptions=True)
+
+
+async def test_while_the_account_leaves_nothing_new_is_held_either() -> None:
+    queues = Closed()
+    both = Ways(queues.take_stanzas, queues.take_receipts, Counters())
+    carrying = asyncio.ensure_future(both.run())
+    both.offer(stanza("receipt", SITI), ORIGIN, 1, lambda: None)
+    leaving = asyncio.ensure_future(both.drained())
+    await asyncio.sleep(0)
+    both.offer(stanza("message", SITI), ORIGIN, 1, lambda: None)
+    assert await queues.next() == [SITI]
+    queues.open.set()
+    await asyncio.wait_for(leaving, 5)
+    carrying.cancel()
+    await asyncio.gather(carrying, return_exceptions=True)
+
+
 def test_what_is_held_is_dropped_with_its_socket() -> None:
     async def run() -> list[str]:
         arrivals = Arrivals()

@@ -35,12 +35,15 @@ class QueueGone(Exception):
 
 @dataclass
 class Counters:
+    """`unstored`: connections that were opened though stanzas of the one before were still under way."""
+
     forwarded: int = 0
     too_large: int = 0
     failures: int = 0
+    unstored: int = 0
 
     def reset(self) -> None:
-        self.forwarded = self.too_large = self.failures = 0
+        self.forwarded = self.too_large = self.failures = self.unstored = 0
 
 
 @dataclass
@@ -123,6 +126,13 @@ class Forwarder:
             else:
                 self._make_ready(packed.group)
         return True
+
+    def hold_at_most(self, group: str, seconds: float) -> None:
+        """Hold a lane that is held for no longer than so many seconds from now on."""
+        loop = asyncio.get_running_loop()
+        if group in self._held and self._held[group].when() > loop.time() + seconds:
+            self._held[group].cancel()
+            self._held[group] = loop.call_later(seconds, self._release, group)
 
     def hurry(self) -> None:
         """Hold nothing any longer."""

@@ -2,13 +2,19 @@
 queue.
 
 Whoever answers at once would overtake their own receipt, which waits for others: what they answer would be
-taken for the message before. So a message that comes soon after a receipt of its sender is held a little.
+taken for the message before. So a message that comes soon after a receipt of its sender is held a little:
+until the queue has that receipt, and then for as long as it takes to be recorded. A queue that doesn't take
+receipts holds nobody for long: a reply that is taken for the wrong message is better than none.
+
+When the account leaves, nothing is held: what isn't stored by then comes again on the next connection, in
+order, and a message that overtook its receipt there may be taken for an answer to the one before.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from tocsin.connector.forwarding.forwarder import Counters, Forwarder, SendBatch
@@ -19,6 +25,18 @@ from tocsin.whatsapp.node import Node
 
 SETTLED_SECONDS: Final = 2.5
 """After so long a receipt is recorded, as a rule: it waits 0.25 s here, 1 s at the function's queue."""
+
+MAX_HELD_SECONDS: Final = 10.0
+"""How long a message waits for a receipt of its sender that the queue doesn't take."""
+
+
+@dataclass
+class _Reported:
+    """The last receipts of a sender. `pending`: those that the queue doesn't have yet; `at`: when the last
+    one came or, if there is none, when the queue had it."""
+
+    at: float
+    pending: int = 0
 
 
 class Ways:
@@ -33,7 +51,8 @@ class Ways:
             if send_receipts
             else None
         )
-        self._reported: dict[str, float] = {}
+        self._reported: dict[str, _Reported] = {}
+        self._drains = 0
 
     @property
     def waiting(self) -> int:
@@ -45,20 +64,43 @@ class Ways:
         now, sender = asyncio.get_running_loop().time(), group(origin.account, node)
         self._forget_settled(now)
         if self._receipts is None or plain is None:
-            reported = self._reported.get(sender) if node.tag == "message" else None
-            hold_for = reported + SETTLED_SECONDS - now if reported is not None else 0.0
+            hold_for = self._hold_for(sender, now) if node.tag == "message" else 0.0
             return self._stanzas.offer(node, origin, received_at, accepted, hold_for=hold_for)
-        # The last one of a sender stands last, so the oldest are in front.
-        self._reported.pop(sender, None)
-        self._reported[sender] = now
-        return self._receipts.offer(plain, origin, received_at, accepted)
+
+        def stored() -> None:
+            self._settle(sender)
+            accepted()
+
+        if not self._receipts.offer(plain, origin, received_at, stored):
+            return False
+        self._note(sender, now, 1)
+        return True
+
+    def _hold_for(self, sender: str, now: float) -> float:
+        reported = self._reported.get(sender)
+        if reported is None or self._drains:
+            return 0.0
+        return MAX_HELD_SECONDS if reported.pending else reported.at + SETTLED_SECONDS - now
+
+    def _settle(self, sender: str) -> None:
+        """The queue has a receipt of theirs. What is held for the last one goes when that is recorded."""
+        if sender in self._reported:
+            self._note(sender, asyncio.get_running_loop().time(), -1)
+            if not self._reported[sender].pending:
+                self._stanzas.hold_at_most(sender, SETTLED_SECONDS)
+
+    def _note(self, sender: str, now: float, more: int) -> None:
+        # The last one stands last, so the oldest are in front.
+        before = self._reported.pop(sender, None)
+        self._reported[sender] = _Reported(now, max((before.pending if before else 0) + more, 0))
 
     def _forget_settled(self, now: float) -> None:
+        """Those of whom receipts are pending are as many as there is room for."""
         while self._reported:
-            oldest = next(iter(self._reported))
-            if now - self._reported[oldest] < SETTLED_SECONDS:
+            oldest = next(iter(self._reported.values()))
+            if oldest.pending or now - oldest.at < SETTLED_SECONDS:
                 break
-            del self._reported[oldest]
+            del self._reported[next(iter(self._reported))]
 
     async def progress(self) -> None:
         """Return when the next stanza has left and there is room for another."""
@@ -66,13 +108,18 @@ class Ways:
 
     async def drained(self) -> None:
         """Return when nothing waits. Nothing waits for anything else any more."""
-        if self._receipts is not None:
-            self._receipts.hurry()
-        self._stanzas.hurry()
-        await self._room.drained()
+        self._drains += 1
+        try:
+            if self._receipts is not None:
+                self._receipts.hurry()
+            self._stanzas.hurry()
+            await self._room.drained()
+        finally:
+            self._drains -= 1
 
     def forget(self) -> None:
         """Drop what isn't under way: WhatsApp delivers it again."""
+        self._reported.clear()
         self._stanzas.forget()
         if self._receipts is not None:
             self._receipts.forget()
