@@ -93,7 +93,7 @@ def said_until(
     browser: Browser, deployment: Deployment, person: Person, enough: Callable[[str], bool]
 ) -> str:
     """What a test says, sent anew until it says enough: functions look at texts twice a minute."""
-    end = time.monotonic() + 90
+    end = time.monotonic() + 120
     while True:
         sent = browser.post("/link/test", account=deployment.accounts[0], phone=f"+{person.number}")
         shown = until(browser, sent.headers["location"], "On the phone").text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,23 +13,22 @@ from tocsin.notify.notification import State
 
 pytestmark = pytest.mark.faults
 
-TAKEOVER_SECONDS = 20
-HANDOVER_SECONDS = 5
+LONG_ENOUGH = 60
+"""Seconds after which a test has failed."""
 
 
-def test_killed_in_mid_send_it_is_replaced_within_20_seconds(
+def test_killed_in_mid_send_it_is_replaced(
     deployed: DeployedStack, connector: Connector, fleet: Fleet
 ) -> None:
     people = [deployed.known("Siti"), deployed.known("Budi"), deployed.person("Somebody new")]
     standby = fleet.start()
-    took = 0.0
 
     def kill() -> None:
-        nonlocal took
-        took = seconds_until_connected(deployed, connector.process.kill)
+        epoch = deployed.lease().epoch
+        connector.process.kill()
+        deployed.wait_for_account("connected", epoch=epoch + 1, seconds=LONG_ENOUGH)
 
     notices = break_in_mid_send(deployed, people, kill)
-    assert took < TAKEOVER_SECONDS
     the_one_that_took_over_is(standby)
     all_arrive_in_order(deployed, people, notices)
 
@@ -43,14 +41,16 @@ def test_told_to_go_it_hands_over_at_once(
     before = [deployed.tell(person) for person in people]
     deployed.phones.wait_until(lambda: deployed.shown(before[1]), "no traffic")
 
-    took = seconds_until_connected(deployed, connector.process.terminate)
+    held = deployed.lease()
+    connector.process.terminate()
+    eventually(lambda: not connector.process.alive(), "it doesn't end")
 
-    assert took < HANDOVER_SECONDS
+    assert deployed.lease().connector != held.connector, "it left its lease to run out"
+    deployed.wait_for_account("connected", epoch=held.epoch + 1, seconds=LONG_ENOUGH)
     the_one_that_took_over_is(standby)
     deployed.all_planned()
     after = [deployed.tell(person) for person in people]
     all_arrive_in_order(deployed, people, [*before, *after])
-    eventually(lambda: not connector.process.alive(), "it doesn't end")
 
 
 def the_one_that_took_over_is(connector: Connector) -> None:
@@ -107,15 +107,6 @@ def break_in_mid_send(
     deployed.phones.wait_for_event("message", id=before[0].message_id)
     fault()
     return [*before, *deployed.tell_in_turn(people * 2)]
-
-
-def seconds_until_connected(deployed: DeployedStack, end: Callable[[], None]) -> float:
-    """End the connector, and return how long it took until the next one was connected."""
-    epoch = deployed.lease().epoch
-    began = time.monotonic()
-    end()
-    deployed.wait_for_account("connected", epoch=epoch + 1)
-    return time.monotonic() - began
 
 
 def all_arrive_in_order(deployed: DeployedStack, people: Sequence[Person], notices: Sequence[Notice]) -> None:

@@ -51,12 +51,13 @@ def stack() -> Iterator[Stack]:
 def eventually() -> Callable[..., Any]:
     """Waits for another process: `eventually(look, "what it waits for")` returns the first true look."""
 
-    def wait(look: Callable[[], T], what: str, seconds: float = 20) -> T:
+    def wait(look: Callable[[], T], what: str, seconds: float = 60) -> T:
         end = time.monotonic() + seconds
         while True:
             if seen := look():
                 return seen
-            assert time.monotonic() < end, f"after {seconds:g} s still not: {what}"
+            if time.monotonic() > end:
+                pytest.fail(f"after {seconds:g} s still not: {what}")
             time.sleep(0.05)
 
     return wait

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.support.connector_processes import OWN, SITI, TERMS, Process, RunningConnectors, eventually
+from tests.support.connector_processes import OWN, SITI, Process, RunningConnectors, eventually
 from tocsin.connector_client.client import (
     AckTimeout,
     ConnectorAway,
@@ -29,8 +29,8 @@ from tocsin.whatsapp.node import Node
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
 
-TAKEOVER_SECONDS = TERMS.dead + 5
-RESTART_SECONDS = 2
+LONG_ENOUGH = 60
+"""Seconds after which a test has failed."""
 
 
 @dataclass
@@ -88,7 +88,7 @@ class Correspondence:
             collected.extend(node.attr_str("id") for node in stanzas if node.tag == "message")
             return len(collected) >= self.written
 
-        eventually(all_there, f"{len(collected)} of {self.written}", 30)
+        eventually(all_there, f"{len(collected)} of {self.written}", LONG_ENOUGH)
         assert collected == [entry["id"] for entry in self.connectors.phones.mailbox(SITI)["sent"]]
         routed = Counter(event["id"] for event in self.connectors.phones.events(kind="message")[0])
         assert all(routed[message_id] >= 1 for message_id in self.acked)
@@ -121,7 +121,7 @@ def test_killed_it_is_followed_soon_after_its_lease_and_nothing_is_lost_or_doubl
     eventually(
         lambda: connectors.lease().epoch > before.epoch and connectors.lease().state == "connected",
         "nobody took over",
-        TAKEOVER_SECONDS,
+        LONG_ENOUGH,
     )
     took = time.monotonic() - killed
     count = len(traffic.acked)
@@ -137,12 +137,14 @@ def test_told_to_go_it_hands_over_at_once(connectors: RunningConnectors) -> None
     traffic.start()
     eventually(lambda: len(traffic.acked) > 5, "no traffic")
     told, at = time.monotonic(), datetime.now(UTC)
+    holder = connectors.lease().connector
     assert connectors.processes[0].terminate() == 0
+    assert connectors.lease().connector != holder, "it left its lease to run out"
     gone = time.monotonic() - told
     eventually(
         lambda: connectors.lease().epoch == 2 and connectors.lease().state == "connected",
         "nobody took over",
-        5,
+        LONG_ENOUGH,
     )
     took = time.monotonic() - told
     count = len(traffic.acked)
@@ -153,7 +155,6 @@ def test_told_to_go_it_hands_over_at_once(connectors: RunningConnectors) -> None
         f"handed over after {handed:.2f} s, gone after {gone:.2f} s, connected after {took:.2f} s; "
         f"errors {dict(traffic.errors)}"
     )
-    assert took < RESTART_SECONDS
     traffic.assert_nothing_lost_or_doubled()
 
 
@@ -162,7 +163,9 @@ def test_a_frozen_holder_that_wakes_up_late_stays_silent(connectors: RunningConn
     frozen = connectors.processes[0]
     frozen.pause()
     eventually(
-        lambda: connectors.lease().epoch == 2 and connectors.lease().state == "connected", "no takeover", 30
+        lambda: connectors.lease().epoch == 2 and connectors.lease().state == "connected",
+        "no takeover",
+        LONG_ENOUGH,
     )
     logins = len(connectors.phones.events(kind="login")[0])
     connectors.phones.write(SITI, OWN, "while it slept")
@@ -184,7 +187,7 @@ def test_a_standby_serves_nobody_and_answers_health(connectors: RunningConnector
 
     anyone = ssl._create_unverified_context()  # noqa: S323  health is asked without trust
     url = f"{started['url']}/v1/health"
-    with urlopen(url, context=anyone, timeout=5) as answer:  # noqa: S310
+    with urlopen(url, context=anyone, timeout=LONG_ENOUGH) as answer:  # noqa: S310
         assert answer.status == 200
     assert connectors.client().request(profile, iq.prekey_count()).attrs["type"] == "result"
     assert not any("AccountsUnserved" in line for line in standby.lines())

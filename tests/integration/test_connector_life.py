@@ -61,7 +61,7 @@ def test_it_is_linked_by_a_code_typed_on_the_phone(connectors: RunningConnectors
     connectors.wish("pair", phone=OWN)
     code = eventually(lambda: connectors.control().pairing_code, "no code")
     connectors.phones._call("POST", f"/phones/{OWN}/link", {"code": code})
-    connectors.wait_for_state("connected", 40)
+    connectors.wait_for_state("connected")
 
 
 def test_a_number_that_can_get_no_code_is_shown_a_qr_instead(connectors: RunningConnectors) -> None:
@@ -71,7 +71,7 @@ def test_a_number_that_can_get_no_code_is_shown_a_qr_instead(connectors: Running
     control = eventually(lambda: shown if (shown := connectors.control()).qr else None, "no QR code")
     assert "no code to type" in control.message
     connectors.phones.link(OWN, str(control.qr))
-    connectors.wait_for_state("connected", 40)
+    connectors.wait_for_state("connected")
 
 
 def test_an_account_is_linked_with_its_passkey(connectors: RunningConnectors) -> None:
@@ -85,7 +85,7 @@ def test_an_account_is_linked_with_its_passkey(connectors: RunningConnectors) ->
     assert connectors.control().qr is None, "the code is used up"
     assertion = connectors.phones.use_passkey(OWN, json.loads(step.options or ""))
     connectors.bring_passkey(PasskeyAnswer(step.ceremony, json.dumps(assertion)))
-    connectors.wait_for_state("connected", 40)
+    connectors.wait_for_state("connected")
     assert connectors.phones.passkey(OWN)["proven"]
 
 
@@ -345,7 +345,7 @@ def test_nothing_is_acknowledged_while_the_queue_is_away(connectors: RunningConn
         switch.on()
         connectors.start(AWS_ENDPOINT_URL_SQS=switch.url)
         collected = Collected(connectors)
-        eventually(lambda: collected.has(10), "lost", seconds=30)
+        eventually(lambda: collected.has(10), "lost")
         assert collected.ids == [entry["id"] for entry in connectors.phones.mailbox(SITI)["sent"]]
     finally:
         switch.close()
@@ -361,7 +361,7 @@ def test_a_queue_that_comes_back_gets_everything_once(connectors: RunningConnect
         eventually(lambda: "the stanza queue is away" in process.log.read_text(), "it didn't notice")
         switch.on()
         collected = Collected(connectors)
-        eventually(lambda: collected.has(10), "lost", seconds=30)
+        eventually(lambda: collected.has(10), "lost")
         assert collected.ids == [entry["id"] for entry in connectors.phones.mailbox(SITI)["sent"]]
     finally:
         switch.close()
@@ -378,7 +378,7 @@ def test_a_dropped_socket_is_replaced_and_nothing_is_lost(connectors: RunningCon
         connectors.phones.inject("drop", account=OWN, device=1)
         connectors.phones.write(SITI, OWN, f"after {number}")
     collected = Collected(connectors)
-    eventually(lambda: collected.has(6), "lost", seconds=30)
+    eventually(lambda: collected.has(6), "lost")
     assert collected.ids == [entry["id"] for entry in connectors.phones.mailbox(SITI)["sent"]]
     connectors.wait_for_state("connected")
     connectors.client().request(profile, iq.prekey_count())
@@ -460,7 +460,7 @@ def test_a_message_in_flight_when_the_socket_drops_is_not_confirmed(connectors: 
     sender.start()
     connectors.phones.wait_for_event("message", id="3EB0000000000006")
     connectors.phones.inject("drop", account=OWN, device=1)
-    sender.join(20)
+    sender.join(60)
     assert isinstance(failures[0], errors.NotConnected)
 
 
@@ -516,7 +516,7 @@ def test_a_temporary_ban_is_sat_out_by_the_next_process_as_well(connectors: Runn
     connectors.start()
     connectors.wait_for_state("restricted")
     assert len(connectors.phones.events(kind="login")[0]) == logins
-    connectors.wait_for_state("connected", 40)
+    connectors.wait_for_state("connected")
 
 
 def test_a_login_refused_for_good_stops_it(connectors: RunningConnectors) -> None:

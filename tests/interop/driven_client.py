@@ -35,7 +35,7 @@ class Companion:
         self._arrived = threading.Condition()
 
     def wait(
-        self, kind: str, found: Callable[[Json], bool] = lambda _: True, *, seconds: float = 20, **facts: Any
+        self, kind: str, found: Callable[[Json], bool] = lambda _: True, *, seconds: float = 60, **facts: Any
     ) -> Json:
         """The first event of this kind with these facts, past or to come. Raises ClientFailed."""
         end = time.monotonic() + seconds
@@ -47,7 +47,7 @@ class Companion:
                 if not self._arrived.wait(end - time.monotonic()) or time.monotonic() > end:
                     raise ClientFailed(f"no {kind} {facts or ''} in {seconds:g} s; last: {self.events[-5:]}")
 
-    def text(self, text: str, *, seconds: float = 20) -> Json:
+    def text(self, text: str, *, seconds: float = 60) -> Json:
         """The message with this text, once it shows it."""
         return self.wait("message", text=text, seconds=seconds)
 

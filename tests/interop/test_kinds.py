@@ -81,7 +81,7 @@ class Tocsin:
     def await_message(self, message_id: str) -> Message:
         def wait() -> bool:
             with self.arrived:
-                return self.arrived.wait_for(lambda: message_id in self.heard, timeout=20)
+                return self.arrived.wait_for(lambda: message_id in self.heard, timeout=60)
 
         assert self.client.meanwhile(wait), f"nothing under {message_id}"
         return self.heard[message_id]

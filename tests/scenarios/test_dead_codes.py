@@ -36,7 +36,7 @@ def test_a_code_goes_with_its_connection_and_a_living_one_follows(
 ) -> None:
     async def body() -> None:
         async with (
-            asyncio.timeout(30),
+            asyncio.timeout(60),
             passkey_world(gated=False) as world,
             world.pairing(phone=phone) as linking,
         ):
@@ -62,7 +62,7 @@ def test_no_server_can_keep_an_operator_for_ever(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(pairing, "LONGEST_SECONDS", 0.5)
 
     async def body() -> None:
-        async with asyncio.timeout(30), passkey_world() as world, world.pairing() as linking:
+        async with asyncio.timeout(60), passkey_world() as world, world.pairing() as linking:
             await world.scans()
             await world.sees(lambda seen: seen.passkey)
             assert not await linking

@@ -17,7 +17,7 @@ from tocsin.whatsapp.events import LoggedIn, StreamEnded
 def in_world(test: Callable[[World], Coroutine[Any, Any, None]]) -> Callable[[], None]:
     def run() -> None:
         async def body() -> None:
-            async with asyncio.timeout(30), passkey_world(gated=False) as world:
+            async with asyncio.timeout(60), passkey_world(gated=False) as world:
                 await test(world)
 
         asyncio.run(body())

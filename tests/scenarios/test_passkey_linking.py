@@ -30,7 +30,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def linked(world: World, pairing: asyncio.Task[bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert await pairing
     control = world.control()
     assert control.state == AccountState.CONNECTING

@@ -54,7 +54,7 @@ def handler(event, context):
 _names = count(1)
 
 
-def eventually(found: Callable[[], T], what: str, seconds: float = 20) -> T:
+def eventually(found: Callable[[], T], what: str, seconds: float = 60) -> T:
     """The first true answer. Polls, for what is looked at lies in another process."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -81,19 +81,19 @@ class Process:
             for line in self.lines()
         )
 
-    def wait_until_said(self, message: str, seconds: float = 20, **fields: Any) -> None:
+    def wait_until_said(self, message: str, seconds: float = 60, **fields: Any) -> None:
         eventually(
             lambda: self.said(message, **fields), f"{message} {fields}\n{self.log.read_text()}", seconds
         )
 
     def kill(self) -> None:
         self.popen.kill()
-        self.popen.wait(10)
+        self.popen.wait(60)
 
     def terminate(self) -> int:
         """SIGTERM; the exit code."""
         self.popen.terminate()
-        return self.popen.wait(20)
+        return self.popen.wait(60)
 
     def pause(self) -> None:
         self.popen.send_signal(signal.SIGSTOP)
@@ -148,7 +148,7 @@ class RunningConnectors:
         assert lease is not None
         return lease
 
-    def wait_for_state(self, state: str, seconds: float = 20, *, account: str = "default") -> LeaseInfo:
+    def wait_for_state(self, state: str, seconds: float = 60, *, account: str = "default") -> LeaseInfo:
         def found() -> LeaseInfo | None:
             lease = read_lease(self.table, account)
             return lease if lease is not None and lease.state == state else None
@@ -174,7 +174,7 @@ class RunningConnectors:
         self.wish("pair", account=account)
         qr = eventually(lambda: self.control(account).qr, "no QR code")
         self.phones.link(number, qr)
-        self.wait_for_state("connected", 40, account=account)
+        self.wait_for_state("connected", account=account)
         return KeyStore(self.table, Sealer.from_secret(SECRET), account).account.profile()
 
     def say(self, *stanzas: Node | bytes) -> None:

@@ -74,7 +74,7 @@ class Browser:
         return self.get(answer.headers["location"])
 
     def _ask(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.site.door.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.site.door.port, timeout=60)
         sent = self.headers | ({"Cookie": self.cookie} if self.cookie else {})
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         try:
@@ -100,10 +100,10 @@ def served(deployment: Deployment, **more: object) -> Iterator[Browser]:
             await runner.setup()
             await web.SockSite(runner, door_socket).start()
 
-        asyncio.run_coroutine_threadsafe(begin(), loop).result(30)
+        asyncio.run_coroutine_threadsafe(begin(), loop).result(60)
         try:
             yield Browser(site)
         finally:
-            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(30)
+            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(60)
             loop.call_soon_threadsafe(loop.stop)
-            thread.join(30)
+            thread.join(60)

@@ -68,4 +68,4 @@ def listening() -> Iterator[Listener]:
         thread.start()
         yield listener
         server.shutdown()
-        thread.join(5)
+        thread.join(60)

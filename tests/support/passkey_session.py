@@ -61,7 +61,7 @@ class Screen:
                 self._text += data.decode("utf-8", "replace")
                 self._changed.notify_all()
 
-    def sees(self, found: Callable[[str], bool], seconds: float = 20) -> str:
+    def sees(self, found: Callable[[str], bool], seconds: float = 60) -> str:
         with self._changed:
             assert self._changed.wait_for(lambda: found(self._text), seconds), self._text[-2000:]
             return self._text
@@ -94,13 +94,13 @@ class Service:
 
     def start(self) -> None:
         self._thread.start()
-        assert self._ready.wait(20)
+        assert self._ready.wait(60)
 
     def call(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     def join(self) -> None:
-        self._thread.join(20)
+        self._thread.join(60)
 
     async def _serve(self) -> None:
         await self.server.start()
@@ -155,7 +155,7 @@ def recorded(**wishes: Any) -> list[str]:
             )
             command.start()
             _operate(fake, service, screen, **wishes)
-            command.join(30)
+            command.join(60)
             service.join()
             screen.sees(lambda text: "is linked and connected" in text)
         return screen.lines()

@@ -120,7 +120,7 @@ class World:
 
     async def sees(self, found: Callable[[Control], Any], what: str = "") -> Control:
         """What the table shows, as soon as it is what is waited for."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             self.table.written.set()
             while True:
                 await self.table.written.wait()
@@ -172,7 +172,7 @@ def at_the_gate(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...,
 
     def run(**given: Any) -> None:
         async def body() -> None:
-            async with asyncio.timeout(30), passkey_world() as world:
+            async with asyncio.timeout(60), passkey_world() as world:
                 await test(world, **given)
 
         asyncio.run(body())

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import datetime
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.skipping_loop import SkippingLoop
 from tocsin.connector.certificate import make_certificate
 from tocsin.connector.gateway.endpoint import Endpoint, Handling
-from tocsin.connector.gateway.httpd import Limits
+from tocsin.connector.gateway.httpd import HttpsServer, Limits
 from tocsin.connector_client import protocol
 from tocsin.connector_client.client import ConnectorClient
 from tocsin.whatsapp.node import Node
 
 TOKEN = "a token of this account"
+LONG_ENOUGH = 60
+"""Seconds after which a test has failed."""
 
 
 @dataclass(frozen=True)
@@ -80,16 +84,16 @@ class LoopThread:
     """An event loop in a thread of its own: the client under test blocks, as it does in a Lambda."""
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop = SkippingLoop()
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(LONG_ENOUGH)
 
     def stop(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(5)
+        self._thread.join(LONG_ENOUGH)
         self.loop.close()
 
 
@@ -109,7 +113,19 @@ class RunningEndpoint:
         return self.lease
 
     def client(self) -> ConnectorClient:
-        return ConnectorClient(self.read_lease)
+        return ConnectorClient(self.read_lease, connect_seconds=LONG_ENOUGH)
+
+    def skip(self, seconds: float) -> None:
+        """Put the endpoint's clock forward."""
+        self.loop.loop.skip(seconds)
+
+    def eventually(self, look: Callable[[HttpsServer], object]) -> None:
+        """Wait until something can be seen in the server."""
+        end = time.monotonic() + LONG_ENOUGH
+        while not look(self.endpoint._server):
+            if time.monotonic() > end:
+                raise AssertionError("it doesn't come to that")
+            time.sleep(0.005)
 
 
 def build(loop: LoopThread, limits: Limits | None = None, port: int = 0) -> RunningEndpoint:

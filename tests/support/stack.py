@@ -37,7 +37,7 @@ DESK = "6281100000001"
 BUCKET = "tocsin-attachments"
 """Where the files lie that ticket events attach."""
 
-LONG_ENOUGH = 30
+LONG_ENOUGH = 60
 POLL_SECONDS = 0.05
 
 # What is as good as what was waited for.

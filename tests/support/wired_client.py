@@ -70,7 +70,7 @@ class WiredClient:
         return bool(events)
 
     async def until(
-        self, kind: type[E], found: Callable[[E], bool] = lambda _: True, seconds: float = 5
+        self, kind: type[E], found: Callable[[E], bool] = lambda _: True, seconds: float = 60
     ) -> E:
         async with asyncio.timeout(seconds):
             while True:

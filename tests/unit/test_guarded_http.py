@@ -57,7 +57,7 @@ def server(answer: Callable[[socket.socket, bytes], None]) -> Iterator[tuple[int
         thread.start()
         yield listening.getsockname()[1], heard
         listening.close()
-        thread.join(5)
+        thread.join(60)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_name_that_leads_inside_is_refused_before_anything_is_sent() -> None:
     with pytest.raises(UrlRefused, match="not public"):
         request(
             "https://hooks.example.com/",
-            seconds=2,
+            seconds=60,
             max_bytes=10,
             resolve=lambda host, port: ["169.254.169.254"],
         )
@@ -141,7 +141,7 @@ def test_a_name_with_one_address_inside_is_refused_as_a_whole() -> None:
     with pytest.raises(UrlRefused, match="not public"):
         request(
             "https://hooks.example.com/",
-            seconds=2,
+            seconds=60,
             max_bytes=10,
             resolve=lambda host, port: ["93.184.215.14", "127.0.0.1"],
         )
@@ -161,7 +161,7 @@ def test_a_name_is_asked_for_once_and_its_answer_connected_to() -> None:
             method="POST",
             headers={"Content-Type": "application/json"},
             body=b"{}",
-            seconds=5,
+            seconds=60,
             max_bytes=100,
             policy=HERE,
             resolve=resolve,
@@ -175,20 +175,20 @@ def test_a_name_is_asked_for_once_and_its_answer_connected_to() -> None:
 
 def test_this_machine_is_reached_only_where_that_is_allowed() -> None:
     with pytest.raises(UrlRefused):
-        request("http://127.0.0.1:1/", seconds=1, max_bytes=1)
+        request("http://127.0.0.1:1/", seconds=60, max_bytes=1)
 
 
 def test_a_redirect_is_an_answer_like_any_other() -> None:
     moved = b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n"
     with server(lambda taken, _: taken.sendall(moved)) as (port, _):
-        answer = request(f"http://127.0.0.1:{port}/", seconds=5, max_bytes=10, policy=HERE)
+        answer = request(f"http://127.0.0.1:{port}/", seconds=60, max_bytes=10, policy=HERE)
     assert answer.status == 302
 
 
 def test_of_a_long_answer_no_more_is_read_than_was_asked_for() -> None:
     long = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"a" * 1000
     with server(lambda taken, _: taken.sendall(long)) as (port, _):
-        answer = request(f"http://127.0.0.1:{port}/", seconds=5, max_bytes=10, policy=HERE)
+        answer = request(f"http://127.0.0.1:{port}/", seconds=60, max_bytes=10, policy=HERE)
     assert (answer.body, answer.is_cut) == (b"a" * 10, True)
 
 
@@ -210,7 +210,7 @@ def test_who_drips_is_left_after_the_bound_of_the_whole() -> None:
 
 def test_who_says_nothing_is_left_after_the_bound() -> None:
     gone = threading.Event()
-    with server(lambda taken, _: gone.wait(10) and None) as (port, _):
+    with server(lambda taken, _: gone.wait(60) and None) as (port, _):
         with pytest.raises(Unreachable) as late:
             request(f"http://127.0.0.1:{port}/", seconds=0.3, max_bytes=10, policy=HERE)
         gone.set()
@@ -221,7 +221,7 @@ def test_a_resolver_that_hangs_is_left_after_the_bound() -> None:
     gone = threading.Event()
 
     def hang(host: str, port: int) -> list[str]:
-        gone.wait(10)
+        gone.wait(60)
         return []
 
     with pytest.raises(Unreachable) as late:
@@ -238,15 +238,13 @@ def test_what_is_no_http_is_no_answer(answer: bytes, why: str) -> None:
         server(lambda taken, _: taken.sendall(answer)) as (port, _),
         pytest.raises(Unreachable) as refused,
     ):
-        request(f"http://127.0.0.1:{port}/", seconds=5, max_bytes=10, policy=HERE)
+        request(f"http://127.0.0.1:{port}/", seconds=60, max_bytes=10, policy=HERE)
     assert refused.value.why in (why, "connection")
 
 
 def test_nobody_there_is_no_answer() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
     with pytest.raises(Unreachable, match="connection"):
-        request(f"http://127.0.0.1:{port}/", seconds=5, max_bytes=10, policy=HERE)
+        request("http://127.0.0.1:1/", seconds=60, max_bytes=10, policy=HERE)
 
 
 def test_a_name_that_does_not_exist_is_no_answer() -> None:
@@ -254,7 +252,7 @@ def test_a_name_that_does_not_exist_is_no_answer() -> None:
         raise socket.gaierror("no such name")
 
     with pytest.raises(Unreachable, match="dns"):
-        request("https://nowhere.example.com/", seconds=5, max_bytes=10, resolve=unknown)
+        request("https://nowhere.example.com/", seconds=60, max_bytes=10, resolve=unknown)
 
 
 def test_tls_that_speaks_something_else_is_no_answer() -> None:
@@ -262,7 +260,7 @@ def test_tls_that_speaks_something_else_is_no_answer() -> None:
         server(lambda taken, _: taken.sendall(b"no tls here")) as (port, _),
         pytest.raises(Unreachable, match="tls"),
     ):
-        request(f"https://localhost:{port}/", seconds=5, max_bytes=10, policy=HERE)
+        request(f"https://localhost:{port}/", seconds=60, max_bytes=10, policy=HERE)
 
 
 def test_connecting_and_tls_share_one_bound(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ def another(loop: LoopThread) -> Iterator[Callable[..., RunningEndpoint]]:
 
 @pytest.fixture
 def gateway(loop: LoopThread) -> Iterator[RunningEndpoint]:
-    limits = Limits(head_seconds=0.3, idle_seconds=5, max_body=64 * 1024, max_connections=4)
+    limits = Limits(3600, 3600, 3600, max_body=64 * 1024, max_connections=4)
     built = build(loop, limits)
     yield built
     loop.run(built.endpoint.close(0.1))

@@ -89,7 +89,7 @@ class World:
         held_lease.set_state = self._say
         running = asyncio.ensure_future(Account("default", self.around).serve(held_lease))
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not until():
                     self.around.table.changed.clear()
                     await self.around.table.changed.wait()
@@ -134,10 +134,11 @@ async def test_what_only_a_person_ends_is_ended_by_no_time(world: World, ended: 
 
 async def test_a_stop_ends_by_its_time_also_while_nobody_serves_the_account(world: World) -> None:
     world.ends = FAILURES["400"]
+    before = int(time.time())
     await world.process(lambda: world.keys.account.halt() is not None)
     halt = world.keys.account.halt()
     assert halt is not None
-    assert abs(halt.until - time.time() - STOPPED_SECONDS) < 5
+    assert before + STOPPED_SECONDS <= halt.until <= time.time() + STOPPED_SECONDS + 1
     world.keys.account.note_halt(replace(halt, until=int(time.time()) - 1))
     world.ends = None
     await world.process(lambda: world.logins == 2)
@@ -224,7 +225,7 @@ async def test_what_another_connector_ended_holds_no_earlier_holder(world: World
     await account._halt(reaction.REPLACED)
     world.keys.account.clear_halt()
     running = asyncio.ensure_future(account.serve(held_lease))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not world.logins:
             world.around.table.changed.clear()
             await world.around.table.changed.wait()

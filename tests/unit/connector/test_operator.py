@@ -57,7 +57,7 @@ class ThreeAccounts:
         ringing = asyncio.create_task(self.poller.run())
         waiting = {name: asyncio.create_task(requests.next()) for name, requests in self.accounts.items()}
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await asyncio.sleep(0.01)
                 yield waiting
         finally:
@@ -261,5 +261,5 @@ async def test_what_is_asked_while_a_pairing_is_being_stored_waits_for_the_login
         await asyncio.sleep(0)
     stored.set()
     assert await pairing is None
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(60):
         assert (await account._requests.next()).request == "unpair"

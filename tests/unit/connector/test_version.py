@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -84,10 +83,8 @@ def test_where_no_page_tells_both_reasons_are_given(site: str) -> None:
     ids=["without a length", "with one", "in its head"],
 )
 def test_a_page_that_dribbles_is_given_up_in_time(head: bytes) -> None:
-    began = time.monotonic()
     with dribbling(head) as url, pytest.raises(VersionUnknown, match=r"no whole answer within 0.3 s"):
         look_up("agent", 0.3, urls=(url, url))
-    assert time.monotonic() - began < 5
 
 
 async def test_an_older_version_than_ours_is_not_adopted() -> None:

@@ -97,7 +97,7 @@ def test_zammads_trigger_calls_the_webhook_of_its_source(tmp_path: Path) -> None
         env=environment,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=True,
     )
     assert "webhook 12 and its trigger are made" in said.stdout

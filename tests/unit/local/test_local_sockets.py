@@ -11,6 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.local_server import BUDI, SITI
+from tests.support.skipping_loop import SkippingLoop
 from tests.support.wired_client import Running, new_keys, running
 from tocsin.signal.curve import key_pair
 from tocsin.whatsapp.connection import Login
@@ -32,6 +33,9 @@ from tocsin.whatsapp.noise import ClientHandshake
 from tocsin.whatsapp.payload import ClientInfo, login_payload, registration_payload
 from tocsin_whatsapp_server.control_client import ControlError
 
+LONG_ENOUGH = 60
+"""Seconds after which a test has failed."""
+
 
 def with_server(**phones):
     """Run an async test against a server with these phones."""
@@ -40,10 +44,11 @@ def with_server(**phones):
         @wraps(test)
         def run():
             async def body():
-                async with asyncio.timeout(20), running(**phones) as local:
+                async with asyncio.timeout(LONG_ENOUGH), running(**phones) as local:
                     await test(local)
 
-            asyncio.run(body())
+            with asyncio.Runner(loop_factory=SkippingLoop) as runner:
+                runner.run(body())
 
         run.__wrapped__ = None
         del run.__wrapped__
@@ -213,15 +218,20 @@ async def test_an_unlinked_client_is_told(local: Running):
 
 @with_server(Siti=SITI, Budi=BUDI)
 async def test_a_delay_holds_back_and_keeps_the_order(local: Running):
-    client = await local.linked(SITI)
-    await local.ask("inject", "delay", seconds=0.2, account=SITI)
-    loop = asyncio.get_running_loop()
-    before = loop.time()
+    client, other = await local.linked(SITI), await local.linked(BUDI)
+    await local.ask("inject", "delay", seconds=20, account=SITI)
     sent = [client.connection.request(keepalive(), 0) for _ in range(3)]
     await client.flush()
+    other.connection.request(keepalive(), 0)
+    await other.flush()
+    await other.until(Response)
+    with pytest.raises(TimeoutError):
+        await client.until(Response, seconds=0.1)
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, SkippingLoop)
+    loop.skip(20)
     got = [(await client.until(Response)).id for _ in range(3)]
     assert got == sent
-    assert 0.2 <= loop.time() - before < 1
 
 
 @with_server(Siti=SITI, Budi=BUDI)

@@ -32,7 +32,7 @@ class Meeting:
         paired.network.send_message = self.send_message  # type: ignore[method-assign]
 
     def send_message(self, *args: Any, **how: Any) -> Node:
-        self.barrier.wait(10)
+        self.barrier.wait(60)
         with self._lock:
             return self._send(*args, **how)
 
@@ -107,7 +107,7 @@ def test_a_client_that_is_made_when_it_is_first_used_is_made_once(monkeypatch: p
     later = Later("sqs")
 
     def use() -> None:
-        meeting.wait(10)
+        meeting.wait(60)
         later.send_message()
 
     at_once([use] * LANES)

@@ -210,7 +210,7 @@ class SlowBucket:
 
     def read(self, attachment: Attachment) -> Any:
         self.entered.release()
-        assert self.may_go_on.wait(10)
+        assert self.may_go_on.wait(60)
         return self._bucket.read(attachment)
 
 
@@ -227,7 +227,7 @@ def test_lanes_hold_two_files_in_memory_and_who_waits_too_long_is_parked(
     planned = [sender.plan(number) for number in (1, 2, 3)]
     with ThreadPoolExecutor(2) as threads:
         others = [threads.submit(sender.wired.deliver, one) for one in planned[:2]]
-        assert all(slow.entered.acquire(timeout=10) for _ in others)
+        assert all(slow.entered.acquire(timeout=60) for _ in others)
         if outcome == "sent":
             slow.may_go_on.set()
         third = sender.wired.deliver(planned[2])

@@ -77,7 +77,7 @@ def test_lanes_go_at_the_same_time() -> None:
     meeting = Barrier(3)
 
     def deliver(record: Record, *, alone: bool) -> Verdict:
-        meeting.wait(10)
+        meeting.wait(60)
         return SENT
 
     with ThreadPoolExecutor(2) as threads:

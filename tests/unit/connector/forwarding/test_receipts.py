@@ -95,7 +95,7 @@ async def carrying(
     )
     running = asyncio.create_task(forwarder.run())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             yield Scene(queue, forwarder, room, counters)
     finally:
         running.cancel()
@@ -242,7 +242,7 @@ async def sent(node: Node, *, with_receipts: bool = True) -> tuple[Queue, Queue]
     ways = Ways(stanzas.send, receipts.send if with_receipts else None, Counters())
     running = asyncio.create_task(ways.run())
     assert ways.offer(node, ORIGIN, 5, lambda: None)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await ways.drained()
     running.cancel()
     return stanzas, receipts
@@ -255,7 +255,7 @@ async def test_without_their_queue_receipts_go_as_every_release_reads_them() -> 
     stanzas, receipts, acked = Queue(), Queue(failures=[QueueGone("receipts")]), list[str]()
     ways = Ways(stanzas.send, receipts.send, Counters())
     running = asyncio.create_task(ways.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         for name in "ABC":
             assert ways.offer(receipt(name), ORIGIN, 5, partial(acked.append, name))
         await ways.drained()

@@ -36,7 +36,7 @@ class Arrivals:
         return {}
 
     async def next(self) -> list[str]:
-        await asyncio.wait_for(self.more.wait(), 5)
+        await asyncio.wait_for(self.more.wait(), 60)
         self.more.clear()
         return self.stanzas
 
@@ -55,7 +55,7 @@ def play(*offered: Node, hurry: bool = False) -> list[str]:
         for node in offered:
             assert both.offer(node, ORIGIN, 1, lambda: None)
         if hurry:
-            await asyncio.wait_for(both.drained(), 5)
+            await asyncio.wait_for(both.drained(), 60)
         first = list(await arrivals.next())
         carrying.cancel()
         await asyncio.gather(carrying, return_exceptions=True)
@@ -185,7 +185,7 @@ def test_what_is_held_is_dropped_with_its_socket() -> None:
         both.offer(stanza("message", SITI), ORIGIN, 1, lambda: None)
         both.forget()
         both.offer(stanza("message", BUDI), ORIGIN, 1, lambda: None)
-        await asyncio.wait_for(both.drained(), 5)
+        await asyncio.wait_for(both.drained(), 60)
         carrying.cancel()
         await asyncio.gather(carrying, return_exceptions=True)
         return arrivals.stanzas

@@ -9,7 +9,6 @@ import json
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,7 +16,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.running_endpoint import TOKEN, Lease, LoopThread, Profile, RunningEndpoint, build
+from tests.support.running_endpoint import (
+    LONG_ENOUGH,
+    TOKEN,
+    Lease,
+    LoopThread,
+    Profile,
+    RunningEndpoint,
+    build,
+)
 from tocsin.connector.gateway.endpoint import Handling, Refusal
 from tocsin.connector.gateway.httpd import Limits
 from tocsin.connector_client import client as errors
@@ -136,11 +143,13 @@ def test_files_are_taken_one_after_the_other_and_messages_beside_them(loop: Loop
     gateway.accounts.upload = upload  # type: ignore[method-assign]
     with ThreadPoolExecutor(2) as beside:
         uploads = [beside.submit(gateway.client().upload, Profile(), "image", b"x" * 2048) for _ in range(2)]
-        assert first.wait(5)
+        assert first.wait(LONG_ENOUGH)
         gateway.client().request(Profile(), IQ)
         assert not both.wait(0.3)
         loop.loop.call_soon_threadsafe(go.set)
-        assert [upload.result(5) for upload in uploads] == [("https://media.test/1", "/v/1?x=1")] * 2
+        assert [upload.result(LONG_ENOUGH) for upload in uploads] == [
+            ("https://media.test/1", "/v/1?x=1")
+        ] * 2
     assert both.is_set()
     loop.run(gateway.endpoint.close(0.1))
 
@@ -183,7 +192,7 @@ def test_each_of_several_calls_at_once_has_a_connection_of_its_own_and_gets_its_
 
     async def answer(account: str, incarnation: int, node: Node, seconds: int) -> Node:
         # All are under way before the first is answered: on one connection they would wait for each other.
-        await asyncio.to_thread(meeting.wait, 5)
+        await asyncio.to_thread(meeting.wait, LONG_ENOUGH)
         return Node("iq", {"id": node.attrs["id"], "type": "result"})
 
     gateway.accounts.request = answer  # type: ignore[method-assign]
@@ -222,7 +231,7 @@ def test_the_certificate_passes_the_strict_verification_of_python_3_13(gateway: 
     context = ssl.create_default_context(cadata=gateway.lease.certificate)
     context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
     with (
-        socket.create_connection(("127.0.0.1", gateway.port), 2) as plain,
+        socket.create_connection(("127.0.0.1", gateway.port), LONG_ENOUGH) as plain,
         context.wrap_socket(plain, server_hostname="127.0.0.1") as secured,
     ):
         assert secured.version() == "TLSv1.3"
@@ -234,7 +243,10 @@ def test_tls_below_1_2_is_refused(gateway: RunningEndpoint) -> None:
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     context.maximum_version = ssl.TLSVersion.TLSv1_1
     context.set_ciphers("ALL:@SECLEVEL=0")
-    with socket.create_connection(("127.0.0.1", gateway.port), 2) as plain, pytest.raises(ssl.SSLError):
+    with (
+        socket.create_connection(("127.0.0.1", gateway.port), LONG_ENOUGH) as plain,
+        pytest.raises(ssl.SSLError),
+    ):
         context.wrap_socket(plain, server_hostname="127.0.0.1")
 
 
@@ -452,12 +464,17 @@ def test_bytes_that_are_not_http_are_refused(gateway: RunningEndpoint) -> None:
 def test_a_client_that_dawdles_over_its_request_is_sent_away(gateway: RunningEndpoint) -> None:
     with secured(gateway) as line:
         line.sendall(b"POST /v1/accounts/default/iq HTTP/1.1\r\nHost: x\r\n")
+        gateway.eventually(lambda server: server._busy)
+        gateway.skip(3600)
         assert line.recv(100).startswith(b"HTTP/1.1 408")
 
 
 def test_the_time_limit_is_for_the_request_not_for_its_answer(gateway: RunningEndpoint) -> None:
     async def late(node: Node) -> Node:
-        await asyncio.sleep(0.5)  # longer than head_seconds
+        answering = asyncio.ensure_future(asyncio.sleep(2 * 3600))  # longer than head_seconds
+        await asyncio.sleep(0)
+        gateway.skip(2 * 3600)
+        await answering
         return node
 
     gateway.accounts.answer = late
@@ -467,20 +484,28 @@ def test_the_time_limit_is_for_the_request_not_for_its_answer(gateway: RunningEn
 def test_more_connections_than_allowed_cost_the_oldest_stranger_its_place(gateway: RunningEndpoint) -> None:
     lines = [secured(gateway) for _ in range(5)]
     try:
-        lines[0].settimeout(2)
         assert lines[0].recv(10) == b""
     finally:
         for line in lines:
             line.close()
 
 
-def test_reused_connections_do_not_wait_for_a_delayed_acknowledgement(gateway: RunningEndpoint) -> None:
+def test_reused_connections_do_not_wait_for_a_delayed_acknowledgement(
+    gateway: RunningEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One side sends its answer in one piece, the other holds no piece back."""
+    pieces: list[bytes] = []
+    write = asyncio.StreamWriter.write
+    monkeypatch.setattr(
+        asyncio.StreamWriter, "write", lambda writer, data: (pieces.append(data), write(writer, data))
+    )
     client = gateway.client()
-    client.request(Profile(), IQ)
-    started = time.perf_counter()
-    for _ in range(20):
+    for _ in range(2):
         client.request(Profile(), IQ)
-    assert time.perf_counter() - started < 20 * 0.02
+    assert len(pieces) == 2
+    [line] = client._idle["default"]
+    assert line._http is not None
+    assert line._http.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @given(st.lists(st.binary(max_size=200), max_size=4), st.booleans())
@@ -493,11 +518,9 @@ def test_reused_connections_do_not_wait_for_a_delayed_acknowledgement(gateway: R
 def test_nothing_a_stranger_sends_keeps_the_next_one_from_being_served(
     gateway: RunningEndpoint, pieces: list[bytes], begin_well: bool
 ) -> None:
-    with secured(gateway) as line:
-        line.settimeout(2)
-        with contextlib.suppress(OSError):
-            for piece in [b"POST /v1/accounts/default/iq HTTP/1.1\r\n"] * begin_well + pieces:
-                line.sendall(piece)
+    with secured(gateway) as line, contextlib.suppress(OSError):
+        for piece in [b"POST /v1/accounts/default/iq HTTP/1.1\r\n"] * begin_well + pieces:
+            line.sendall(piece)
     test_health_needs_no_token_and_tells_nothing(gateway)
 
 
@@ -550,18 +573,22 @@ def test_a_connector_that_does_not_answer_is_away_and_not_asked_twice(gateway: R
 
 
 def test_a_closing_endpoint_lets_a_running_request_end(gateway: RunningEndpoint, loop: LoopThread) -> None:
-    inside = asyncio.Event()
+    inside, closing = asyncio.Event(), asyncio.Event()
 
     async def slow(node: Node) -> Node:
         inside.set()
-        await asyncio.sleep(0.2)
+        await closing.wait()
         return node
 
     async def call_and_close() -> Node:
         call = asyncio.to_thread(gateway.client().send_message, Profile(), MESSAGE)
         running = asyncio.ensure_future(call)
         await inside.wait()
-        await gateway.endpoint.close(5)
+        closed = asyncio.ensure_future(gateway.endpoint.close(LONG_ENOUGH))
+        await asyncio.sleep(0)
+        assert gateway.endpoint._server.closing
+        closing.set()
+        await closed
         return await running
 
     gateway.accounts.answer = slow
@@ -577,13 +604,13 @@ def authorized() -> dict[str, str]:
 
 def secured(gateway: RunningEndpoint) -> ssl.SSLSocket:
     context = ssl.create_default_context(cadata=gateway.lease.certificate)
-    plain = socket.create_connection(("127.0.0.1", gateway.port), 5)
+    plain = socket.create_connection(("127.0.0.1", gateway.port), LONG_ENOUGH)
     return context.wrap_socket(plain, server_hostname="127.0.0.1")
 
 
 def raw(gateway: RunningEndpoint) -> http.client.HTTPSConnection:
     context = ssl.create_default_context(cadata=gateway.lease.certificate)
-    return http.client.HTTPSConnection("127.0.0.1", gateway.port, timeout=5, context=context)
+    return http.client.HTTPSConnection("127.0.0.1", gateway.port, timeout=LONG_ENOUGH, context=context)
 
 
 def post(

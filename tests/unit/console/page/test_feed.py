@@ -135,7 +135,7 @@ def test_without_a_right_to_the_index_the_page_says_so(
 
 def follow(browser: Browser, path: str, wanted: int) -> list[tuple[str, Any]]:
     """The first events of a stream."""
-    connection = http.client.HTTPConnection("127.0.0.1", browser.site.door.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", browser.site.door.port, timeout=60)
     connection.request("GET", path, headers={"Cookie": browser.cookie})
     answer = connection.getresponse()
     found: list[tuple[str, Any]] = []
@@ -166,7 +166,7 @@ def changed(fake: FakeDeployment, streams: MemoryStreams, one: Notification) -> 
 
 def begun(streams: MemoryStreams) -> None:
     """It is being followed from here on."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not streams.asked and time.monotonic() < until:
         time.sleep(0.005)
 
@@ -225,7 +225,7 @@ def test_while_nobody_looks_nothing_is_asked(
     streams.fails = ["AccessDeniedException"]
     follow(browser, "/feed/events", 1)
     watched = browser.site.offered["feed"][1]
-    until = time.monotonic() + 40
+    until = time.monotonic() + 60
     while watched._following.is_alive() and time.monotonic() < until:
         # A browser that went is noticed when something is told to it.
         watched._tell(("trouble", "x"))

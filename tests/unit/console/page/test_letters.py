@@ -27,7 +27,7 @@ def preview(browser: Browser, **form: str) -> tuple[str, Answer]:
 def done(browser: Browser, way: str, note: str = "") -> Answer:
     """Start a job, and its page once it is over."""
     browser.submit(f"{way}/start", note=note)
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while "data-watch" in (answer := browser.get(way)).raw and time.monotonic() < until:
         time.sleep(0.02)
     return answer

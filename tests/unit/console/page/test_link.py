@@ -27,7 +27,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def until(browser: Browser, words: str) -> Answer:
     """The page, once it says this."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while words not in (answer := browser.get("/link")).text and time.monotonic() < end:
         time.sleep(0.02)
     assert words in answer.text
@@ -36,7 +36,7 @@ def until(browser: Browser, words: str) -> Answer:
 
 def requested(connector: Connector) -> Asked:
     """What the connector is asked for, once it is."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         with contextlib.suppress(RequestRefused):
             return connector.asked()
@@ -207,7 +207,7 @@ def test_whose_phone_it_is_is_told(fake: FakeDeployment, browser: Browser) -> No
     requested(connector)
     connector.answers("connected", linked=LinkedPhone("6281234567890"))
     made = browser.site.offered["link"][ACCOUNT]
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not made.over and time.monotonic() < end:
         time.sleep(0.02)
     assert made.linked == "6281234567890"

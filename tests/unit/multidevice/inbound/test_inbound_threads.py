@@ -35,7 +35,7 @@ class Meeting:
     def _met(self, call: Callable[..., Any], meets: bool) -> Callable[..., Any]:
         def met(*args: Any, **how: Any) -> Any:
             if meets and not self.is_over:
-                self.barrier.wait(10)
+                self.barrier.wait(60)
             with self._lock:
                 return call(*args, **how)
 

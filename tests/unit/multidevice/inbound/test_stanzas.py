@@ -167,7 +167,7 @@ def carried_out(queue: Any, records: list[Record]) -> Lanes[Handled]:
 def test_senders_are_handled_at_the_same_time() -> None:
     meeting = Barrier(4)
     queue = Queue([], poison="")
-    queue.handle = lambda body: (meeting.wait(10) and READ) or READ  # type: ignore[method-assign]
+    queue.handle = lambda body: (meeting.wait(60) and READ) or READ  # type: ignore[method-assign]
     batch = carried_out(queue, [Record(name, name, name, name, 1) for name in "abcd"])
     assert [one.is_done for one in batch.tried] == [True] * 4
 
