@@ -1,5 +1,7 @@
 """Which tests run side by side (tests/scheduling.py), and which show a cell of the matrix."""
 
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,10 @@ from hypothesis import settings
 from tests.interop.matrix import Recorder
 from tests.scheduling import Scheduling
 from tests.support.quick_moto import quick_moto
+
+# What people read is in the zone of the machine; tests are the same on all.
+os.environ["TZ"] = "UTC"
+time.tzset()
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("patient", settings(), deadline=None)

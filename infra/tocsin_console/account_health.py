@@ -17,7 +17,8 @@ from tocsin.accounts.limits import (
 )
 from tocsin.accounts.login_refusal import LoginRefusal
 from tocsin.accounts.quota import CAPPED, SECOND_WARNING, Quota
-from tocsin_console.output import how_long, moment
+from tocsin.timestamps import from_seconds
+from tocsin_console.output import how_long, json_moment, moment
 
 # Active WhatsApp restrictions, in short. Tocsin does not try to send against one, which would prolong it.
 LIMITS = {
@@ -51,7 +52,7 @@ def limit_sentence(limit: Limit) -> str:
     """One restriction: what, until when, WhatsApp's word, what to do."""
     said = ", ".join(filter(None, (limit.cause, limit.type)))
     guessed = ", a guess: WhatsApp did not say until when" if limit.guessed else ""
-    told = f"{LIMITS.get(limit.kind, limit.kind)} until {moment(limit.until * 1000)} UTC ({said}){guessed}"
+    told = f"{LIMITS.get(limit.kind, limit.kind)} until {moment(limit.until * 1000)} ({said}){guessed}"
     business = "only the owner can appeal, on the phone" if limit.type.startswith("BIZ_") else ""
     more = filter(None, (REMEDIES.get(limit.kind), TYPES.get(limit.type), business))
     return "; ".join((told, *more))
@@ -61,7 +62,7 @@ def limit_json(limit: Limit) -> dict[str, Any]:
     return {
         "limit": limit.kind,
         "cause": limit.cause,
-        "until": limit.until,
+        "until": _json_seconds(limit.until),
         "type": limit.type or None,
         "guessed": limit.guessed,
     }
@@ -71,7 +72,7 @@ def quota_sentence(quota: Quota) -> str:
     """How many new chats are used, if that is worth a word."""
     used = "?" if quota.used is None else str(quota.used)
     total = "?" if quota.total is None else str(quota.total)
-    until = f" until {moment(quota.cycle_end * 1000)} UTC" if quota.cycle_end is not None else ""
+    until = f" until {moment(quota.cycle_end * 1000)}" if quota.cycle_end is not None else ""
     told = f"{used} of {total} new chats used{until} ({quota.status})"
     if quota.status == CAPPED:
         return (
@@ -90,14 +91,23 @@ def challenge_sentence(challenge: Challenge, now: float) -> str:
 
 
 def quota_json(quota: Quota | None) -> dict[str, Any] | None:
-    return None if quota is None else quota._asdict()
+    if quota is None:
+        return None
+    moments = {"cycle_end": _json_seconds(quota.cycle_end), "heard_at": _json_seconds(quota.heard_at)}
+    return {**quota._asdict(), **moments}
+
+
+def challenge_json(challenge: Challenge | None) -> dict[str, Any] | None:
+    return (
+        None if challenge is None else {**challenge._asdict(), "heard_at": _json_seconds(challenge.heard_at)}
+    )
 
 
 def refusal_lines(refusal: LoginRefusal) -> Iterator[str]:
     """What WhatsApp said when it refused the login, and what to do."""
     if refusal.until is not None:
         guessed = ", a guess: WhatsApp did not say until when" if refusal.guessed else ""
-        yield f"banned until {moment(refusal.until * 1000)} UTC{guessed}; the phone works, or shows an appeal"
+        yield f"banned until {moment(refusal.until * 1000)}{guessed}; the phone works, or shows an appeal"
     else:
         what = "banned" if refusal.code == "406" else "locked"
         appeal = "; an appeal is possible" if refusal.can_appeal else ""
@@ -112,9 +122,13 @@ def refusal_json(refusal: LoginRefusal | None) -> dict[str, Any] | None:
         return None
     return {
         "code": refusal.code,
-        "heard_at": refusal.heard_at,
-        "until": refusal.until,
+        "heard_at": _json_seconds(refusal.heard_at),
+        "until": _json_seconds(refusal.until),
         "guessed": refusal.guessed,
         "can_appeal": refusal.can_appeal,
         "told": dict(refusal.told),
     }
+
+
+def _json_seconds(at: int | None) -> str | None:
+    return json_moment(from_seconds(at or 0))

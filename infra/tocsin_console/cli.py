@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from datetime import UTC
 
 from tocsin_console.commands import (
     accounts,
@@ -36,8 +37,15 @@ from tocsin_console.commands import (
     waiting,
 )
 from tocsin_console.commands.options import Parser, Version, deployment_options
-from tocsin_console.errors import ConsoleError, Interrupted
-from tocsin_console.output import Output, complain, end_after_closed_pipe, plain_logs, replace_unencodable
+from tocsin_console.errors import EXIT_CODES, ConsoleError, Interrupted
+from tocsin_console.output import (
+    Output,
+    complain,
+    end_after_closed_pipe,
+    plain_logs,
+    replace_unencodable,
+    show_times_in,
+)
 
 COMMANDS = (
     deploy,
@@ -73,11 +81,16 @@ DEBUG = "TOCSIN_DEBUG"
 COMPLETING = "_ARGCOMPLETE"
 """What a shell sets that wants to know how a command line may go on."""
 
+_CODES = "\n".join(f"  {code:<5}{text.replace('`', '')}" for code, text in EXIT_CODES.items())
 _EPILOG = f"""\
-exit codes: 0 done, 1 failed (doctor: a fault was found), 2 wrong usage, 3 not found, 4 timed out, 5 needs
-attention (status --check, or explain with a record that can't be read), 130 interrupted (not tail: that is
-how it ends). A command that can't be undone asks first; where it can't ask, it needs --yes. With
+exit codes:
+{_CODES}
+
+A command that can't be undone asks first; where it can't ask, it needs --yes. NO_COLOR=1 takes the colours
+away, COLUMNS says how wide the terminal is, TZ in which zone times are shown (--utc: in UTC). With
 {DEBUG}=1 an unexpected error prints its traceback.
+
+`tocsin COMMAND --help` shows examples.
 """
 
 
@@ -90,7 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     output = Output(as_json="--json" in words)
     try:
-        _guarded(parser().parse_args(words), output)
+        args = parser().parse_args(words)
+        show_times_in(UTC if args.utc else None)
+        _guarded(args, output)
     except ConsoleError as error:
         return _fail(error, output)
     except BrokenPipeError:

@@ -18,7 +18,7 @@ from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
-from tocsin_console.output import Output, iso_moment, moment
+from tocsin_console.output import Output, iso_moment, moment, with_json_moments
 from tocsin_console.reasons import REASONS
 
 ASKS_ABOVE: Final = 20
@@ -65,7 +65,7 @@ def list_letters(deployment: Deployment, output: Output) -> None:
         output.record(_listed_json(letter, known.get(letter.notification)))
     if found:
         rows = [_row(letter, known.get(letter.notification)) for letter in found]
-        output.table(["NOTIFICATION", "TICKET", "TO", "REASON", "FAILED AT (UTC)"], rows)
+        output.table(["NOTIFICATION", "TICKET", "TO", "REASON", "FAILED AT"], rows)
     else:
         output.say("no dead letters" if not hidden else "no dead letter can be read now; see below")
     if box.passed:
@@ -137,7 +137,7 @@ def show_letter(deployment: Deployment, notification_id: str, *, text: bool, out
         f"notification  {letter.notification}  ({letter.audience}, {shown_recipient(letter.recipient)})"
     )
     output.say(f"ticket        {ticket}")
-    output.say(f"failed        {iso_moment(letter.failed_at)} UTC")
+    output.say(f"failed        {iso_moment(letter.failed_at)}")
     output.say(f"reason        {letter.reason} ({letter.class_})")
     output.say(f"detail        {letter.detail or '-'}")
     if letter.reason in REASONS:
@@ -335,4 +335,4 @@ def _attempt_line(attempt: Mapping[str, Any]) -> str:
 def _masked(attempt: Mapping[str, Any]) -> dict[str, Any]:
     """An attempt as shown: the users it was encrypted for are phone numbers, too."""
     numbers = {mask_phone(user): number for user, number in attempt.get("numbers", {}).items()}
-    return {**attempt, "numbers": numbers}
+    return {**with_json_moments(attempt, "at"), "numbers": numbers}

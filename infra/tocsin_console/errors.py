@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
+EXIT_CODES: Final[Mapping[int, str]] = {
+    0: "done",
+    1: "it failed (`doctor`: a fault was found)",
+    2: "the command line is wrong, or nobody could be asked: nothing was done",
+    3: "what it names does not exist",
+    4: "what it waited for did not happen in time; what it did before stays done",
+    5: "done, and something needs attention (`status --check`, or `explain` of a record that is damaged)",
+    130: "interrupted by Ctrl-C (not `tail`: that is how it ends)",
+}
+"""With what a command ends."""
+
 
 class ConsoleError(Exception):
     """The message says what is wrong and what to do about it."""

@@ -247,9 +247,10 @@ def _lines(notification: Notification, why: str, moments: list[Moment], *, text:
     yield ""
     width = max(len(one.what) for one in moments)
     for one in moments:
-        yield f"{_time(one.at)}  {one.what.ljust(width)}  {one.text}"
+        at = moment(one.at, timespec="milliseconds")
+        yield f"{at}  {one.what.ljust(width)}  {one.text}"
         for line in one.more:
-            yield f"{' ' * 23}  {' ' * width}    {line}"
+            yield f"{' ' * len(at)}  {' ' * width}    {line}"
     if text:
         yield ""
         yield from shown_text(notification)
@@ -268,7 +269,3 @@ def says(notification: Notification) -> Iterator[tuple[str, str]]:
             yield "quotes", message_id
         case Withheld(why):
             yield "words", withheld(why)
-
-
-def _time(at: int) -> str:
-    return f"{moment(at)}.{at % 1000:03d}"

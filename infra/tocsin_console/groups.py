@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tocsin.multidevice.group_members import remembered
 from tocsin_console.deployment import Deployment
-from tocsin_console.output import Output, moment
+from tocsin_console.output import Output, json_moment, moment
 
 
 def list_groups(deployment: Deployment, account: str, output: Output) -> None:
@@ -25,7 +25,7 @@ def list_groups(deployment: Deployment, account: str, output: Output) -> None:
                 "members": len(info.members),
                 "admins_only": info.announcement,
                 "suspended": info.suspended,
-                "checked_at": at,
+                "checked_at": json_moment(at * 1000),
             }
         )
     if not found:

@@ -25,7 +25,7 @@ from tocsin.timestamps import from_seconds
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, TimedOut, Usage
-from tocsin_console.output import Output, moment
+from tocsin_console.output import Output, moment, with_json_moments
 
 MAX_HOOKS = 20
 _LOOK_SECONDS = 0.5
@@ -84,7 +84,7 @@ def list_hooks(deployment: Deployment, output: Output) -> None:
         )
         health = endpoint.health
         if health.failures:
-            last = f"{moment(health.last_at)} UTC: {health.last_said}"
+            last = f"{moment(health.last_at)}: {health.last_said}"
             output.say(f"    failed {health.failures} times in a row; last at {last}")
     for identity in odd:
         output.record({"hook": identity, "state": "unreadable"})
@@ -294,5 +294,5 @@ def _delivery_json(delivery: Delivery) -> dict[str, Any]:
         "account": delivery.account,
         "state": delivery.state,
         "reason": delivery.reason or None,
-        "attempts": [one.to_json() for one in delivery.attempts],
+        "attempts": [with_json_moments(one.to_json(), "at") for one in delivery.attempts],
     }

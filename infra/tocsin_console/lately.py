@@ -84,7 +84,7 @@ def tell_last(deployment: Deployment, wanted: str, output: Output) -> None:
     output.say(f"the last notifications to {lately.lines[0].whom}")
     output.say()
     output.table(
-        ["PLANNED (UTC)", "TICKET", "EVENT", "NOW", "NOTIFICATION"],
+        ["PLANNED", "TICKET", "EVENT", "NOW", "NOTIFICATION"],
         [
             (moment(line.created_at), line.ticket, line.event, list(line.stages)[-1].word, line.id)
             for line in lately.lines

@@ -17,7 +17,7 @@ from tocsin.sealing import masked
 from tocsin.tables.names import user_of
 from tocsin.whatsapp.jid import JID
 from tocsin_console.dead_letters import shown_recipient
-from tocsin_console.output import how_long, moment
+from tocsin_console.output import how_long, json_moment, moment
 
 # What a device's request to send again means.
 COMPLAINTS = {
@@ -61,7 +61,7 @@ class Moment:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        return {"at": self.at, "what": self.what, "text": self.text, **self.facts}
+        return {"at": json_moment(self.at), "what": self.what, "text": self.text, **self.facts}
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _waiting(life: Life, now: int) -> str:
     if is_budget and (one.due_at is None or one.due_at <= now):
         due = "sent in its turn as the budget has room"
     return (
-        f"waits for {cause}; {due}, given up at {moment(one.given_up_at)} UTC "
+        f"waits for {cause}; {due}, given up at {moment(one.given_up_at)} "
         f"(account {one.account}: {life.account})"
     )
 
@@ -163,9 +163,9 @@ def _waiting(life: Life, now: int) -> str:
 def _behind(one: Notification, front: Notification) -> str:
     """Who holds it up, why, until when, and what an operator can do."""
     why = _problem(front) or "its turn"
-    until = f", tried again at {moment(front.due_at)} UTC" if front.due_at else ""
+    until = f", tried again at {moment(front.due_at)}" if front.due_at else ""
     return (
-        f"waits behind {front.id}, which waits for {why}{until}; given up at {moment(one.given_up_at)} UTC. "
+        f"waits behind {front.id}, which waits for {why}{until}; given up at {moment(one.given_up_at)}. "
         f"Let that one go or end it: tocsin waiting release {front.id}, tocsin waiting cancel {front.id}"
     )
 

@@ -47,7 +47,7 @@ def list_opt_outs(people: People, output: Output) -> None:
         )
     if found:
         output.table(
-            ["PERSON", "SINCE (UTC)", "BY", "CONFIRMED (UTC)"],
+            ["PERSON", "SINCE", "BY", "CONFIRMED"],
             [(_shown(one.name), moment(one.at), one.word, moment(one.confirmed_at)) for one in found],
         )
     else:
@@ -93,7 +93,7 @@ def _back(people: People, found: Found, whom: str) -> str:
     if at is None:
         raise NotFound(f"{whom} didn't opt out of the account '{people.account}'")
     return (
-        f"{whom} opted out {moment(at)} UTC by '{word}' and will be written to again; do so only if they "
+        f"{whom} opted out {moment(at)} by '{word}' and will be written to again; do so only if they "
         "asked for it"
     )
 

@@ -1,8 +1,11 @@
 """The output of commands: text for people, or one JSON document per line for programs (`--json`).
 
-Everything that the console writes passes through here. Ticket ids, names and groups come from other people.
-Characters that would control the terminal (escape sequences, line breaks, marks of writing direction) are
-printed as escapes, such as \\x1b, so that nobody can hide a line, forge one, or command the terminal.
+Everything that the console writes passes through here. People read times in this machine's zone, or in UTC if
+they ask for it, and always with the zone; programs read ISO 8601, in UTC.
+
+Ticket ids, names and groups come from other people. Characters that would control the terminal (escape
+sequences, line breaks, marks of writing direction) are printed as escapes, such as \\x1b, so that nobody can
+hide a line, forge one, or command the terminal.
 """
 
 from __future__ import annotations
@@ -15,9 +18,13 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
 from typing import Any, TextIO
+
+from tocsin.timestamps import iso
+from tocsin_console import layout
+from tocsin_console.progress import Live, Progress
 
 # Control characters (C0, DEL, C1), line and paragraph separators, marks that turn the direction of writing,
 # the byte order mark, halves of surrogate pairs (which are no text and can't be encoded).
@@ -82,6 +89,7 @@ class Output:
     as_json: bool = False
     stream: TextIO | None = None
     answers: TextIO | None = None
+    _live: Live = field(default_factory=Live, repr=False, compare=False)
 
     @property
     def _out(self) -> TextIO:
@@ -93,12 +101,18 @@ class Output:
         return not self.as_json and self._out.isatty()
 
     @property
+    def has_colours(self) -> bool:
+        """Whether colours make sense, and nobody asked for none (https://no-color.org)."""
+        return self.in_terminal and not os.environ.get("NO_COLOR")
+
+    @property
     def can_ask(self) -> bool:
         """Whether a person looks at it and can answer."""
         return self.in_terminal and (self.answers or sys.stdin).isatty()
 
     def ask(self, question: str) -> str:
         """What the operator types behind the question; empty if they end the input."""
+        self._live.hide()
         print(plain(question), end="", file=self._out, flush=True)
         return (self.answers or sys.stdin).readline()
 
@@ -109,6 +123,7 @@ class Output:
 
     def rewind(self, rows: int) -> None:
         """In a terminal, take back the last `rows` rows, as far as they are still on the screen."""
+        self._live.hide()
         rows = min(rows, self.size()[1] - 1)
         print(f"\x1b[{rows}A\x1b[J", end="", file=self._out, flush=True)
 
@@ -119,6 +134,7 @@ class Output:
     def draw(self, line: str) -> None:
         """One line that holds nothing of other people's, with the console's own colours."""
         if not self.as_json:
+            self._live.hide()
             print(line, file=self._out, flush=True)
 
     def record(self, value: Mapping[str, Any]) -> None:
@@ -128,21 +144,63 @@ class Output:
             print(_STEERING.sub(_json_escape, text), file=self._out, flush=True)
 
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Columns as wide as their widest cell; nothing is cut."""
+        """One row a line, in columns, nothing cut. In a terminal that is too narrow for that, a row is a
+        block, with a line for each of its cells."""
         cells = [[plain(str(cell)) for cell in row] for row in rows]
-        widths = [max(len(line[column]) for line in [list(heads), *cells]) for column in range(len(heads))]
-        for line in [list(heads), *cells]:
-            self.say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        for line in layout.lines(heads, cells, self.size()[0] if self.in_terminal else None):
+            self.draw(line)
+
+    def progress(self, what: str, total: int | None = None) -> Progress:
+        """A line that tells how far `what` is, while a `with` lasts: in a terminal alone. `total`: of how
+        many, where that is known."""
+        can_draw = self.in_terminal and os.environ.get("TERM") != "dumb"
+        return Progress(plain(what), total, self._live, self._out if can_draw else None, self.size()[0])
 
 
-def moment(milliseconds: float | None) -> str:
-    """A time for people, in UTC; "-" where there is none, "?" for what can't be one."""
+_zone: tzinfo | None = None
+
+
+def show_times_in(zone: tzinfo | None) -> None:
+    """Have all times for people be of this zone from now on; None: of this machine's."""
+    global _zone
+    _zone = zone
+
+
+def local(milliseconds: float) -> datetime:
+    """A moment in the zone that times are shown in. Raises OverflowError, ValueError, OSError, TypeError for
+    what can't be one."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(_zone)
+
+
+def moment(milliseconds: float | None, *, timespec: str = "seconds") -> str:
+    """A time for people with the offset of its zone, as in `2026-11-30 16:20:05 +07`, or `UTC`; "-" where
+    there is none, "?" for what can't be one. `timespec`: as of `datetime.isoformat`."""
     if not milliseconds:
         return "-"
     try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        at = local(milliseconds)
+        return f"{at.replace(tzinfo=None).isoformat(' ', timespec)} {zone_of(at)}"
     except (TypeError, ValueError, OverflowError, OSError):
         return "?"
+
+
+def time_of_day(milliseconds: float) -> str:
+    """Of a moment that is near: `16:20 +07`; "?" for what can't be one."""
+    try:
+        at = local(milliseconds)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return "?"
+    return f"{at:%H:%M} {zone_of(at)}"
+
+
+def zone_of(at: datetime) -> str:
+    """The offset of an aware moment, in hours if they are whole: `+07`, `+05:30`, `UTC`."""
+    offset = at.utcoffset()
+    if not offset:
+        return "UTC"
+    minutes = round(offset.total_seconds() / 60)
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{'-' if minutes < 0 else '+'}{hours:02d}{f':{rest:02d}' if rest else ''}"
 
 
 def iso_moment(text: str) -> str:
@@ -152,6 +210,21 @@ def iso_moment(text: str) -> str:
         return moment(at.timestamp() * 1000) if at.tzinfo else text
     except (ValueError, OverflowError):
         return text
+
+
+def json_moment(milliseconds: object) -> str | None:
+    """A time for programs: ISO 8601, in UTC; None where there is none, or for what can't be one."""
+    if not isinstance(milliseconds, int | float) or not milliseconds:
+        return None
+    try:
+        return iso(milliseconds)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def with_json_moments(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The same values for programs; those of these names are moments, in ms."""
+    return {name: json_moment(value) if name in names else value for name, value in values.items()}
 
 
 def how_long(seconds: float) -> str:

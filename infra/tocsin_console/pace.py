@@ -56,7 +56,7 @@ def _held(rows: Iterable[WaitingRow], now: float) -> Iterable[str]:
             causes.setdefault(row.cause, []).append(row.due_at or 0)
     for cause, due in causes.items():
         first = min(due)
-        when = f"from {moment(first)} UTC on" if first > from_seconds(now) else "with the next sweeps"
+        when = f"from {moment(first)} on" if first > from_seconds(now) else "with the next sweeps"
         if cause in RELEASED_BY_BUDGET:
             when += ", as there is room"
         yield f"{len(due)} wait ({cause}): {WORDS[cause]}; they go {when}"
@@ -65,7 +65,7 @@ def _held(rows: Iterable[WaitingRow], now: float) -> Iterable[str]:
 def _used(rules: Rules, ledger: Ledger, now: float) -> Iterable[str]:
     for room in rooms(ledger, rules, now):
         if room.used >= NEAR * room.limit:
-            full = f"; full until {moment(from_seconds(room.free_at))} UTC" if room.free_at > now else ""
+            full = f"; full until {moment(from_seconds(room.free_at))}" if room.free_at > now else ""
             yield f"{room.used} of {room.limit} {NAMES[room.name]}{full}"
 
 

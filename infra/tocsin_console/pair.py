@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from tocsin.accounts.operator_requests import Control, read_control, request, withdraw
 from tocsin.accounts.passkey import CHALLENGED, LinkedPhone, PasskeyStep
 from tocsin.accounts.state import CAN_SEND, LINK_LOST, LOGGED_IN, PAIRED, AccountState
+from tocsin.timestamps import from_seconds
 from tocsin_console import qr
 from tocsin_console.connection import Connection, look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, Interrupted, TimedOut
-from tocsin_console.output import Output
+from tocsin_console.output import Output, json_moment
 from tocsin_console.passkey import Guide, Sources
 
 POLL_SECONDS = 0.5
@@ -258,7 +259,8 @@ class _Board:
             self._rows = 0
             return
         name = "qr" if isinstance(offer, Code) else "pairing_code"
-        self._output.record({"account": self._account, name: offer.text, "expires_at": offer.expires_at})
+        expires_at = json_moment(from_seconds(offer.expires_at))
+        self._output.record({"account": self._account, name: offer.text, "expires_at": expires_at})
         self.clear()
         if isinstance(offer, Code):
             self._draw(offer)

@@ -10,17 +10,17 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from tocsin.accounts import passkey as steps
 from tocsin.accounts.operator_requests import give_passkey_answer
 from tocsin.accounts.passkey import CHALLENGED, COMPARE, PasskeyAnswer, PasskeyStep
+from tocsin.timestamps import from_seconds
 from tocsin_console import passkey_code
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError
-from tocsin_console.output import Output
+from tocsin_console.output import Output, json_moment, time_of_day
 from tocsin_console.passkey_code import NotOptions
 from tocsin_console.paste import AppearingFile, Descriptor, Source, unseen
 
@@ -129,8 +129,12 @@ class Guide:
     # What is shown
 
     def _show(self, step: PasskeyStep) -> None:
-        told = {"account": self._account, "passkey": step.step, "expires_at": step.expires_at}
-        until = time.strftime("%H:%M", time.localtime(step.expires_at))
+        told = {
+            "account": self._account,
+            "passkey": step.step,
+            "expires_at": json_moment(from_seconds(step.expires_at)),
+        }
+        until = time_of_day(from_seconds(step.expires_at))
         match step.step:
             case steps.CHALLENGED:
                 self._challenge(step, until)
@@ -165,7 +169,7 @@ class Guide:
             {
                 "account": self._account,
                 "passkey": step.step,
-                "expires_at": step.expires_at,
+                "expires_at": json_moment(from_seconds(step.expires_at)),
                 "options": options,
                 "line": line,
                 "button": passkey_code.with_button(step.options or ""),

@@ -33,7 +33,7 @@ from tocsin.whatsapp.jid import JID, LID, PN
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
-from tocsin_console.output import Output, how_long, moment
+from tocsin_console.output import Output, how_long, json_moment, moment, with_json_moments
 
 SOURCES = {
     Source.TICKET: "a ticket wrote to it",
@@ -231,26 +231,31 @@ class _Shown:
             "account": self.people.account,
             "person": shown(person.id),
             "pointer": shown(self.found.pointer) if self.found.pointer else None,
-            "names": [{"name": shown(jid), **one.to_value()} for jid, one in sorted(person.names.items())],
+            "names": [
+                {"name": shown(jid), **with_json_moments(one.to_value(), "at", "until")}
+                for jid, one in sorted(person.names.items())
+            ],
             "formerly": [shown(name) for name in sorted(person.formerly)],
-            "opted_out_at": person.opted_out_at,
+            "opted_out_at": json_moment(person.opted_out_at),
             "opt_out_word": person.opt_out_word,
-            "confirmed_at": person.confirmed_at,
-            "forgotten": None if opt_out is None else opt_out.to_item(),
-            "heard_at": person.heard_at,
+            "confirmed_at": json_moment(person.confirmed_at),
+            "forgotten": None
+            if opt_out is None
+            else with_json_moments(opt_out.to_item(), "opted_out_at", "confirmed_at"),
+            "heard_at": json_moment(person.heard_at),
             "last_notification": person.last_notification,
             "recoveries": person.recoveries,
-            "must_write_first_at": person.must_write_first_at,
+            "must_write_first_at": json_moment(person.must_write_first_at),
             "refused": sorted(person.refused),
             "parked": [
-                {"notification": row.notification, "cause": row.cause, "due_at": row.due_at}
+                {"notification": row.notification, "cause": row.cause, "due_at": json_moment(row.due_at)}
                 for row in self.parked
             ],
             "addresses": [
                 {
                     "number": shown(number),
                     "lid": known.lid,
-                    "asked_at": from_seconds(known.at),
+                    "asked_at": json_moment(from_seconds(known.at)),
                     "doubted": known.doubted,
                     "moved_to": known.moved_to,
                 }
@@ -262,7 +267,9 @@ class _Shown:
             },
             "kept": self.held.counts(),
             "unreadable": len(self.held.unreadable),
-            "kept_until": {kind: from_seconds(end) for kind, end in self.held.kept_until().items()},
+            "kept_until": {
+                kind: json_moment(from_seconds(end)) for kind, end in self.held.kept_until().items()
+            },
             "keys": self.keys._asdict(),
         }
 

@@ -13,7 +13,7 @@ from tocsin.sealing import masked
 from tocsin.timestamps import from_seconds
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import Usage
-from tocsin_console.output import Output, moment
+from tocsin_console.output import Output, json_moment, moment
 
 MAX_NAMED = 20
 
@@ -158,7 +158,7 @@ def _named(one: RecoveryRecord) -> dict[str, Any]:
         "side": one.side,
         "device": masked(one.device),
         "cause": one.cause,
-        "last_at": one.last_at,
+        "last_at": json_moment(one.last_at),
         "requests": one.requests,
         "failure": one.failure or None,
         "notification": one.about if theirs else None,

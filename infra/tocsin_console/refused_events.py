@@ -49,7 +49,7 @@ def show_refused(deployment: Deployment, event_id: str, *, text: bool, output: O
     output.record(event_json(event) | ({"content": content} if text else {}))
     output.say(f"event       {event.id}")
     output.say(f"what        {event.detail_type}, ticket {event.ticket}")
-    output.say(f"refused     {iso_moment(event.refused_at)} UTC")
+    output.say(f"refused     {iso_moment(event.refused_at)}")
     output.say(f"reason      {event.reason}")
     if event.reason in REASONS_OF_EVENTS:
         output.say(f"means       {REASONS_OF_EVENTS[event.reason].means}")

@@ -17,7 +17,7 @@ from tocsin.notify.self_test import (
 )
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, TimedOut
-from tocsin_console.output import Output, moment
+from tocsin_console.output import Output, moment, with_json_moments
 
 POLL_SECONDS: Final = 0.5
 
@@ -49,13 +49,13 @@ def last_of(deployment: Deployment, account: str, now: float) -> SelfTest | None
 def sentence(test: SelfTest) -> str:
     """What became of it."""
     if test.result is Result.ARRIVED:
-        return f"arrived at {moment(test.ended_at or test.asked_at)} UTC"
-    arrived = f"; one arrived last at {moment(test.arrived_at)} UTC" if test.arrived_at else ""
-    asked = f"of {moment(test.asked_at)} UTC"
+        return f"arrived at {moment(test.ended_at or test.asked_at)}"
+    arrived = f"; one arrived last at {moment(test.arrived_at)}" if test.arrived_at else ""
+    asked = f"of {moment(test.asked_at)}"
     if test.result is Result.FAILED:
         return f"the one {asked} failed: {test.cause}{arrived}"
     if test.result is Result.SKIPPED:
-        return f"none could be made at {moment(test.asked_at)} UTC: the account isn't linked{arrived}"
+        return f"none could be made at {moment(test.asked_at)}: the account isn't linked{arrived}"
     step = "WhatsApp has it, the phone not yet" if test.sent_at else "not sent yet"
     return f"the one {asked} is under way: {step}{arrived}"
 
@@ -95,7 +95,14 @@ def run_once(
 
 
 def to_json(test: SelfTest | None) -> dict[str, object]:
-    return {} if test is None else {**vars(test), "result": str(test.result)}
+    return (
+        {}
+        if test is None
+        else {
+            **with_json_moments(vars(test), "asked_at", "ended_at", "arrived_at", "sent_at"),
+            "result": str(test.result),
+        }
+    )
 
 
 def _ask(deployment: Deployment, account: str) -> SelfTest:

@@ -188,7 +188,7 @@ def _checked(deployment: Deployment, ticket: SampleTicket, detail: dict[str, Any
 def _standing(deployment: Deployment, account: str, clock: Callable[[], float]) -> str:
     """The state of the account that sends."""
     connection = look(deployment.keys_table, account, clock)
-    since = f" since {moment(connection.since * 1000)} UTC" if connection.since else ""
+    since = f" since {moment(connection.since * 1000)}" if connection.since else ""
     return f"the account '{account}' is {connection.state}{since}"
 
 
@@ -216,7 +216,7 @@ def _judge(
         case State.WAITING:
             raise TimedOut(
                 f"it is parked ({code}): {standing()}. It will be sent when the cause ends, "
-                f"at the latest by {moment(last.given_up_at)} UTC; see 'tocsin status'"
+                f"at the latest by {moment(last.given_up_at)}; see 'tocsin status'"
             )
         case State.SENT:
             raise TimedOut(

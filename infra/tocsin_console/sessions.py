@@ -20,12 +20,13 @@ from tocsin.keys.store import KeyStore
 from tocsin.keys.views import DeviceView, UserSummary, UserView
 from tocsin.people.numbers import InvalidPhone, mask_phone
 from tocsin.tables.names import user_of
+from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.errors import InvalidJid
 from tocsin.whatsapp.jid import JID, LID, PN
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
-from tocsin_console.output import Output, how_long, moment
+from tocsin_console.output import Output, how_long, json_moment, moment
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def list_sessions(sessions: Sessions, *, most: int, output: Output) -> None:
         output.say("no sessions yet: the first notification to a recipient creates them")
         return
     output.table(
-        ["USER", "DEVICES", "NEXT", "UNANSWERED", "DAMAGED", "USED (UTC)", "LIST CHECKED (UTC)", "BYTES"],
+        ["USER", "DEVICES", "NEXT", "UNANSWERED", "DAMAGED", "USED", "LIST CHECKED", "BYTES"],
         [_row(one) for one in found],
     )
     more = most and len(found) == most and next(users, None) is not None
@@ -148,7 +149,7 @@ def _numbers(devices: tuple[int, ...]) -> str:
 
 def _summary_json(one: UserSummary) -> dict[str, Any]:
     told = {name: value for name, value in one._asdict().items() if name != "moved"}
-    return {**told, "user": shown(one.user)}
+    return {**told, "user": shown(one.user), **_json_moments(told, "used_at", "checked_at")}
 
 
 def show_sessions(
@@ -157,11 +158,17 @@ def show_sessions(
     """Print the sessions with one user, by device. Raises NotFound, Usage."""
     view = sessions.view(wanted)
     history = sessions.history(view.user)
-    devices = [asdict(device) for device in view.devices]
-    for told, device in zip(devices, view.devices, strict=True):
-        told["staleness"] = device.staleness.name.lower() if device.staleness else None
-    facts = {"account": sessions.account, "devices": devices, **asdict(history)}
-    output.record({**asdict(view), "user": shown(view.user), **facts})
+    output.record(
+        {
+            **asdict(view),
+            **_json_moments(asdict(view), "used_at", "checked_at"),
+            "user": shown(view.user),
+            "account": sessions.account,
+            "devices": [_device_json(device) for device in view.devices],
+            **asdict(history),
+            **_json_moments(asdict(history), "identity_changed_at"),
+        }
+    )
     now = clock()
     output.say(f"user          {shown(view.user)}  (account {sessions.account})")
     output.say(f"next number   {view.next}")
@@ -179,6 +186,17 @@ def show_sessions(
     for device in view.devices:
         for word in _words(device):
             output.say(f"device {device.device}: {word}")
+
+
+def _device_json(device: DeviceView) -> dict[str, Any]:
+    told = asdict(device)
+    moments = _json_moments(told, "created", "oldest_archived", "rebuilt", "heard_at")
+    return {**told, **moments, "staleness": device.staleness.name.lower() if device.staleness else None}
+
+
+def _json_moments(told: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Those of these names, which are in seconds, for programs."""
+    return {name: json_moment(from_seconds(told[name] or 0)) for name in names}
 
 
 def _device_row(device: DeviceView, now: float) -> tuple[object, ...]:

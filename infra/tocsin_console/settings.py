@@ -19,7 +19,7 @@ from tocsin.settings.reader import FRESH_SECONDS
 from tocsin.settings.values import STACK, Scope
 from tocsin.timestamps import from_seconds
 from tocsin_console.errors import ConsoleError, NotFound, Usage
-from tocsin_console.output import Output, moment
+from tocsin_console.output import Output, json_moment, moment
 
 if TYPE_CHECKING:
     from tocsin.dynamo.writes import Value
@@ -54,7 +54,7 @@ def list_settings(deployment: Deployment, output: Output) -> None:
         for scope, value in scoped.items():
             by = changed_by(history, setting.name, scope)
             rows.append((setting.name, _where(scope), _shown(setting, value), default_of(setting), by))
-    output.record({"version": current.number, "at": current.at, "by": current.by})
+    output.record({"version": current.number, "at": json_moment(current.at), "by": current.by})
     output.table(["SETTING", "FOR", "VALUE", "DEFAULT", "CHANGED"], rows)
     _tell_invalid(current, output)
     for unknown in current.reading.unknown:
@@ -101,13 +101,19 @@ def list_history(deployment: Deployment, output: Output) -> None:
     found = changes.read_history(deployment.outside_table)
     for one in found:
         output.record(
-            {"version": one.number, "at": one.at, "by": one.by, "what": one.what, "values": one.values}
+            {
+                "version": one.number,
+                "at": json_moment(one.at),
+                "by": one.by,
+                "what": one.what,
+                "values": one.values,
+            }
         )
     if not found:
         output.say("the settings were never changed: all defaults are in force")
         return
     output.table(
-        ["VERSION", "AT (UTC)", "BY", "WHAT"],
+        ["VERSION", "AT", "BY", "WHAT"],
         [(one.number, moment(one.at), one.by or "-", one.what or "-") for one in found],
     )
 

@@ -36,7 +36,7 @@ from tocsin_console import source_urls
 from tocsin_console.bus_rules import make_rule, pattern_of, remove_rule, rule_name, switch_rule
 from tocsin_console.confirm import confirm
 from tocsin_console.errors import ConsoleError, NotFound, Usage
-from tocsin_console.output import Output, moment
+from tocsin_console.output import Output, moment, with_json_moments
 
 if TYPE_CHECKING:
     from tocsin.dynamo.writes import Item, Value
@@ -189,7 +189,7 @@ def list_sources(deployment: Deployment, output: Output) -> None:
     if not rows:
         output.say("there is no source: tocsin sources add NAME --kind api")
         return
-    output.table(["SOURCE", "KIND", "ACCOUNTS", "STATE", "HEARD", "LAST (UTC)", "LAST REFUSAL"], rows)
+    output.table(["SOURCE", "KIND", "ACCOUNTS", "STATE", "HEARD", "LAST", "LAST REFUSAL"], rows)
 
 
 def show(deployment: Deployment, name: str, output: Output) -> None:
@@ -210,7 +210,7 @@ def show(deployment: Deployment, name: str, output: Output) -> None:
         output.say(f"option      {option}={value}")
     output.say(f"state       {'paused' if source.paused else 'active'}")
     if source.former_until:
-        output.say(f"former key  counts until {moment(source.former_until)} UTC")
+        output.say(f"former key  counts until {moment(source.former_until)}")
     output.say(f"heard       {_number(use, 'heard')}, last {moment(_number(use, 'used_at'))}")
     output.say(f"refused     {_number(use, 'refused')}, last {_refusal(use)}")
 
@@ -250,7 +250,7 @@ def rotate(
         source = replace(source, former_secret=former)
     _rewrite(deployment, source)
     _tell_key(source, url, key, output)
-    output.say(f"the former key counts until {moment(until)} UTC")
+    output.say(f"the former key counts until {moment(until)}")
 
 
 def remove(deployment: Deployment, name: str, output: Output, *, yes: bool) -> None:
@@ -483,7 +483,8 @@ def _told(source: Source) -> dict[str, Any]:
 
 def _told_use(use: Item) -> dict[str, Any]:
     names = ("heard", "used_at", "refused", "refused_at", "refusal")
-    return {name: use[name] for name in names if name in use}
+    told = {name: use[name] for name in names if name in use}
+    return with_json_moments(told, "used_at", "refused_at")
 
 
 def _number(use: Item, name: str) -> int:

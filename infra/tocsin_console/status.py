@@ -22,7 +22,7 @@ from tocsin_console.connection import UNREACHABLE, look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NeedsAttention
 from tocsin_console.look import depth
-from tocsin_console.output import Output, how_long, moment
+from tocsin_console.output import Output, how_long, json_moment, moment
 
 SHOWN_LINES = 5
 """Lines of recipients that stand, which are named one by one."""
@@ -142,7 +142,7 @@ class AccountStatus:
             "state": self.state,
             "last_state": self.last_state,
             "detail": self.detail,
-            "since": self.since,
+            "since": json_moment(from_seconds(self.since or 0)),
             "connector": self.connector,
             "epoch": self.epoch,
             "silent_for": None if self.silent_for is None else round(self.silent_for),
@@ -152,7 +152,7 @@ class AccountStatus:
             "limits": [account_health.limit_json(one) for one in self.limits],
             "quota": account_health.quota_json(self.quota),
             "refusal": account_health.refusal_json(self.refusal),
-            "challenge": self.challenge._asdict() if self.challenge is not None else None,
+            "challenge": account_health.challenge_json(self.challenge),
             "self_test": self_test.to_json(self.self_test) or None,
             "paused": list(self.paused),
             "pace": list(self.pace),
@@ -207,7 +207,7 @@ def depths(
 
 def _print_accounts(accounts: list[AccountStatus], output: Output) -> None:
     output.table(
-        ["ACCOUNT", "STATE", "SINCE (UTC)", "WAITING", "EPOCH", "CONNECTOR"],
+        ["ACCOUNT", "STATE", "SINCE", "WAITING", "EPOCH", "CONNECTOR"],
         [
             (
                 item.account,
@@ -238,7 +238,7 @@ def _print_accounts(accounts: list[AccountStatus], output: Output) -> None:
 
 def _standing(head: Waiting) -> str:
     row = head.row
-    until = f" until {moment(row.due_at)} UTC" if row.due_at else ""
+    until = f" until {moment(row.due_at)}" if row.due_at else ""
     return (
         f"{head.behind} to {mask_phone(row.recipient)} wait behind {row.notification}, which waits for "
         f"{row.cause}{until}"

@@ -11,7 +11,7 @@ from tocsin.people.numbers import mask_phone
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, Usage
-from tocsin_console.output import Output, moment
+from tocsin_console.output import Output, json_moment, moment
 
 DEFAULT_SHOWN = 200
 
@@ -44,8 +44,8 @@ def list_waiting(
             "NOTIFICATION",
             "RECIPIENT",
             "WAITS FOR",
-            "TRIED AGAIN (UTC)",
-            "GIVEN UP (UTC)",
+            "TRIED AGAIN",
+            "GIVEN UP",
             "IN FRONT",
             "BEHIND",
         ],
@@ -73,9 +73,9 @@ def to_json(one: Waiting) -> dict[str, Any]:
         "audience": one.row.audience,
         "recipient": mask_phone(one.row.recipient),
         "cause": one.row.cause,
-        "parked_at": one.row.parked_at,
-        "due_at": one.row.due_at,
-        "given_up_at": one.given_up_at,
+        "parked_at": json_moment(one.row.parked_at),
+        "due_at": json_moment(one.row.due_at),
+        "given_up_at": json_moment(one.given_up_at),
         "in_front": one.in_front,
         "behind": one.behind,
         "held_by_account": one.is_held_by_account,

@@ -96,7 +96,8 @@ ROOMS: Mapping[str, Room] = {
         ("boto3", "botocore", "rich"),
     ),
     "tocsin_console": Room(
-        ("tocsin.bootstrap", *_BELOW_BOOTSTRAP), ("aiohttp", "argcomplete", "botocore", "jinja2", "segno")
+        ("tocsin.bootstrap", *_BELOW_BOOTSTRAP),
+        ("aiohttp", "argcomplete", "botocore", "jinja2", "segno", "wcwidth"),
     ),
     "tocsin_whatsapp_server": Room(
         ("tocsin.connector.certificate", "tocsin.signal", "tocsin.whatsapp"),

@@ -13,13 +13,6 @@ if TYPE_CHECKING:
     from tocsin_console.commands.options import Commands
     from tocsin_console.deployment import Deployment
 
-_EXAMPLES = """\
-examples:
-  tocsin check event.json
-  tocsin check --type TicketResolved --default-region MX ticket.json
-  my-ticketing-system --print-event | tocsin check -
-"""
-
 
 def register(commands: Commands) -> None:
     parser = add_command(
@@ -28,8 +21,6 @@ def register(commands: Commands) -> None:
         run,
         needs_stack=False,
         help="show whom an event would tell, and what; needs no stack, sends nothing",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "event", type=Path, metavar="FILE", help="an event, entries of put-events, or a detail; -: read stdin"

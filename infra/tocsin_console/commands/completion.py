@@ -14,13 +14,6 @@ if TYPE_CHECKING:
 
 SHELLS = ("bash", "zsh", "fish")
 
-_EPILOG = """\
-for all later shells:
-  bash  echo 'eval "$(tocsin completion bash)"' >> ~/.bashrc
-  zsh   echo 'eval "$(tocsin completion zsh)"' >> ~/.zshrc
-  fish  tocsin completion fish > ~/.config/fish/completions/tocsin.fish
-"""
-
 
 def register(commands: Commands) -> None:
     parser = add_command(
@@ -29,8 +22,6 @@ def register(commands: Commands) -> None:
         run,
         needs_stack=False,
         help="print the script with which a shell completes commands and options",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
 

@@ -26,13 +26,6 @@ if TYPE_CHECKING:
 
 EVENTS = "events"
 
-_EXAMPLES = """\
-examples:
-  tocsin dead-letters redrive --reason server-error --since 2h --dry-run
-  tocsin dead-letters redrive --ticket TCK-1042
-  tocsin dead-letters redrive --all --yes
-"""
-
 
 def register(commands: Commands) -> None:
     actions = add_actions(commands, "dead-letters", help="show, redrive or drop what could not be delivered")
@@ -45,8 +38,6 @@ def register(commands: Commands) -> None:
         "redrive",
         run_redrive,
         help="send again, with all retries; asks before more than 20",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     dropping = add_command(actions, "drop", run_drop, help="delete for good")
     for parser in (listing, showing, redriving, dropping):

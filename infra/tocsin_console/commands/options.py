@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tocsin_console.errors import Usage
+from tocsin_console.examples import epilog_of
 from tocsin_console.output import Output
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ Run = Callable[[argparse.Namespace, "Deployment", Output], None]
 """Does what a command line asks for. Raises ConsoleError."""
 
 WHEN = "2h, 3d, 2026-11-24, or 2026-11-24T08:00"
+_SHOWN_ZONE = re.compile(r" (?:UTC|([+-]\d{2}(?::\d{2})?))$")
 _UNIT_SECONDS = {"min": 60, "h": 3600, "d": 86400}
 
 USER = "a phone number, or a JID such as 1234@lid"
@@ -41,6 +43,15 @@ class Parser(argparse.ArgumentParser):
         near = difflib.get_close_matches(str(value), known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}"
         raise argparse.ArgumentError(action, f"{str(value)[:80]!r} is unknown; {hint}")
+
+
+class _Help(argparse.HelpFormatter):
+    """Breaks the lines of descriptions, and leaves those of examples as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text.startswith("example"):
+            return text
+        return super()._fill_text(text, width, indent)
 
 
 class Version(argparse.Action):
@@ -63,7 +74,8 @@ if TYPE_CHECKING:
 def add_command(commands: Commands, name: str, run: Run, *, needs_stack: bool = True, **texts: Any) -> Parser:
     """Declare a command, or an action of one, that `run` carries out. `needs_stack`: whether the stack must
     be there; else `run` gets a deployment without outputs. `texts`: as for `ArgumentParser`."""
-    parser = commands.add_parser(name, parents=[_common()], **texts)
+    parser = commands.add_parser(name, parents=[_common()], formatter_class=_Help, **texts)
+    parser.epilog = epilog_of(parser.prog)
     parser.set_defaults(run=run, needs_stack=needs_stack)
     return parser
 
@@ -94,6 +106,12 @@ def deployment_options(parser: argparse.ArgumentParser, *, with_defaults: bool) 
     )
     parser.add_argument(
         "--json", action="store_true", default=default(False), help="print one JSON document per line"
+    )
+    parser.add_argument(
+        "--utc",
+        action="store_true",
+        default=default(False),
+        help="show times in UTC (default: in this machine's zone, or TZ's)",
     )
 
 
@@ -131,15 +149,19 @@ def count(text: str) -> int:
 
 def past(text: str) -> int:
     """A moment, in ms: so long ago (90min, 2h, 3d), or an ISO date or time, of this machine's zone if it
-    names none. Raises ArgumentTypeError."""
+    names none; as the console shows it, too. Raises ArgumentTypeError."""
     found = re.fullmatch(r"(\d{1,6})(min|h|d)", text)
     if found:
         return int((time.time() - int(found[1]) * _UNIT_SECONDS[found[2]]) * 1000)
     try:
         # Without a zone it is local time.
-        return int(datetime.fromisoformat(text).timestamp() * 1000)
+        return int(datetime.fromisoformat(_SHOWN_ZONE.sub(_iso_zone, text)).timestamp() * 1000)
     except (ValueError, OverflowError, OSError):
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is no time: give {WHEN}") from None
+
+
+def _iso_zone(found: re.Match[str]) -> str:
+    return found[1] or "Z"
 
 
 def _seconds(text: str) -> float:

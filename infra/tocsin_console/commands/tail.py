@@ -14,14 +14,6 @@ if TYPE_CHECKING:
 
 STATES = ("planned", "waiting", "sent", "delivered", "read", "failed", "suppressed")
 
-_EXAMPLES = """\
-examples:
-  tocsin tail
-  tocsin tail --ticket TCK-1042
-  tocsin tail --person 0812-3456-7890 --state failed
-  tocsin tail --json --seconds 60 > changes.jsonl
-"""
-
 
 def register(commands: Commands) -> None:
     parser = add_command(
@@ -29,8 +21,6 @@ def register(commands: Commands) -> None:
         "tail",
         run,
         help="print a line for each change of a notification, as it happens; Ctrl-C ends it",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--ticket", default="", metavar="ID", help="of this ticket alone")
     parser.add_argument("--person", default="", help="of a number, or of a part of a number or a name, alone")

@@ -6,11 +6,10 @@ direction or the layout of what follows, and length.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Final
 
 from tocsin.notify.notification import State
-from tocsin_console.output import how_long, plain
+from tocsin_console.output import how_long, json_moment, moment, plain
 
 LINE: Final = 160
 PARAGRAPH: Final = 4096
@@ -55,18 +54,12 @@ def paragraph(text: object, most: int = PARAGRAPH) -> str:
 def iso_of(milliseconds: float | None) -> str:
     """For the attribute `datetime`: the browser shows it in its own zone. Empty for what can't be a
     moment."""
-    if not milliseconds:
-        return ""
-    try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
-    except (TypeError, ValueError, OverflowError, OSError):
-        return ""
+    return json_moment(milliseconds) or ""
 
 
 def clock_of(milliseconds: float | None) -> str:
-    """The same for people, in UTC, for a browser without scripts."""
-    found = iso_of(milliseconds)
-    return f"{found[:10]} {found[11:19]} UTC" if found else "–"
+    """The same for people, in this machine's zone, for a browser without scripts."""
+    return moment(milliseconds) if milliseconds else "–"
 
 
 def ago(seconds: float | None, now: float) -> str:

@@ -20,6 +20,7 @@ from tocsin.dynamo.errors import TableError
 from tocsin_console import trouble
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound
+from tocsin_console.output import iso_moment
 from tocsin_console.page import shown
 from tocsin_console.page.door import BAD_INVITATION, HEADERS, NO_SESSION, STALE_FORM, Door, Session
 
@@ -174,6 +175,7 @@ def _environment() -> Environment:
         "paragraph": shown.paragraph,
         "iso": shown.iso_of,
         "moment": shown.clock_of,
+        "iso_moment": iso_moment,
         "span": shown.span,
         "number": shown.number,
     }

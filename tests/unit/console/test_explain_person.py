@@ -119,7 +119,7 @@ def test_an_event_is_found_by_its_id_among_those_of_its_batch(fake: FakeDeployme
     logs = Logs(batch, "no object", {"message": "something else"})
     explained(fake, EVENT, said, logs)
     [line] = said.lines
-    assert line.startswith(f"2026-11-18 11:06:40  event {EVENT} (ticket TCK-9) told nobody")
+    assert line.startswith(f"2026-11-18 11:06:40 UTC  event {EVENT} (ticket TCK-9) told nobody")
     assert logs.asked[0]["filterPattern"] == f'"{EVENT}"'
     assert logs.asked[0]["logGroupName"] == f"/tocsin/{fake.stack}/plan_notifications"
 

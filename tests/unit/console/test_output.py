@@ -7,13 +7,27 @@ import os
 import re
 import subprocess
 import sys
+import time
 import unicodedata
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 
 from tests.support.fake_deployment import Said
 from tocsin.notify.events.schema import schema
-from tocsin_console.output import Output, complain, how_long, iso_moment, moment, plain
+from tocsin_console.commands.options import past
+from tocsin_console.output import (
+    Output,
+    complain,
+    how_long,
+    iso_moment,
+    json_moment,
+    moment,
+    plain,
+    show_times_in,
+    time_of_day,
+)
 
 
 def test_people_read_what_is_said(said: Said) -> None:
@@ -45,11 +59,72 @@ def test_spans_of_time_come_in_their_largest_unit(seconds: float, expected: str)
     assert how_long(seconds) == expected
 
 
-def test_times_are_said_in_utc() -> None:
+def test_what_was_never_is_no_time() -> None:
     assert moment(0) == moment(None) == "-"
-    assert moment(1_795_000_000_000) == "2026-11-18 11:06:40"
-    assert iso_moment("2026-11-18T11:06:40.123Z") == "2026-11-18 11:06:40"
     assert iso_moment("-") == "-"
+    assert json_moment(0) is json_moment(None) is None
+
+
+@pytest.fixture
+def in_zone() -> Iterator[Callable[[str], None]]:
+    """Have the machine be in a zone, as TZ names it."""
+    before = os.environ["TZ"]
+
+    def enter(name: str) -> None:
+        os.environ["TZ"] = name
+        time.tzset()
+
+    yield enter
+    enter(before)
+    show_times_in(None)
+
+
+JAKARTA, KOLKATA, NEW_YORK = "WIB-7", "IST-5:30", "EST5EDT,M3.2.0,M11.1.0"
+"""As POSIX writes zones: a machine need not know their names."""
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    [
+        ("UTC0", "2026-11-18 11:06:40 UTC"),
+        (JAKARTA, "2026-11-18 18:06:40 +07"),
+        (KOLKATA, "2026-11-18 16:36:40 +05:30"),
+        (NEW_YORK, "2026-11-18 06:06:40 -05"),
+    ],
+)
+def test_people_read_times_in_the_zone_of_their_machine(
+    in_zone: Callable[[str], None], zone: str, shown: str
+) -> None:
+    in_zone(zone)
+    assert moment(1_795_000_000_000) == shown
+    assert iso_moment("2026-11-18T11:06:40.123Z") == shown
+    assert iso_moment("2026-11-18T18:06:40+07:00") == shown
+
+
+def test_the_hour_that_comes_twice_is_told_apart(in_zone: Callable[[str], None]) -> None:
+    in_zone(NEW_YORK)
+    before = datetime(2026, 11, 1, 5, 30, tzinfo=UTC).timestamp() * 1000
+    assert moment(before) == "2026-11-01 01:30:00 -04"
+    assert moment(before + 3_600_000) == "2026-11-01 01:30:00 -05"
+
+
+def test_who_asks_for_utc_reads_utc(in_zone: Callable[[str], None]) -> None:
+    in_zone(JAKARTA)
+    show_times_in(UTC)
+    assert moment(1_795_000_000_000) == "2026-11-18 11:06:40 UTC"
+    assert time_of_day(1_795_000_000_000) == "11:06 UTC"
+
+
+def test_programs_read_utc_wherever_they_run(in_zone: Callable[[str], None]) -> None:
+    in_zone(JAKARTA)
+    assert json_moment(1_795_000_000_123) == "2026-11-18T11:06:40.123Z"
+    assert json_moment("yesterday") is json_moment(10**30) is None
+
+
+@pytest.mark.parametrize("zone", ["UTC0", JAKARTA, KOLKATA, NEW_YORK])
+def test_a_time_as_it_is_shown_can_be_typed(in_zone: Callable[[str], None], zone: str) -> None:
+    in_zone(zone)
+    assert past(moment(1_795_000_000_000)) == 1_795_000_000_000
 
 
 @pytest.mark.parametrize(

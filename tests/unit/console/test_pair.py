@@ -14,6 +14,7 @@ from tocsin.dynamo.writes import Item, Update
 from tocsin.tables.keys import control_key
 from tocsin_console import pair
 from tocsin_console.errors import ConsoleError, Interrupted, TimedOut
+from tocsin_console.output import json_moment
 from tocsin_console.pair import NO_CONNECTOR, POLL_SECONDS, Code, Hint, Offer, TypedCode, Void
 
 
@@ -259,7 +260,7 @@ def test_programs_get_codes_hints_and_the_end(fake: FakeDeployment, connector: C
     )
     assert told.records == [
         {"account": ACCOUNT, "hint": "update WhatsApp"},
-        {"account": ACCOUNT, "qr": "code", "expires_at": NOW + 60},
+        {"account": ACCOUNT, "qr": "code", "expires_at": json_moment((NOW + 60) * 1000)},
         {"account": ACCOUNT, "state": "connected"},
     ]
 

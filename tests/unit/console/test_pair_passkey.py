@@ -29,7 +29,7 @@ from tocsin.whatsapp.assertion import REFUSALS
 from tocsin.whatsapp.passkey import parse_options
 from tocsin_console import pair, passkey_code
 from tocsin_console.errors import ConsoleError, Interrupted, TimedOut
-from tocsin_console.output import Output
+from tocsin_console.output import Output, json_moment
 from tocsin_console.passkey import BUSY, NO_COMPARISON, NO_SOURCE, Guide, Sources
 from tocsin_whatsapp_server.passkey import options
 
@@ -126,7 +126,7 @@ def test_programs_get_the_options_and_both_pieces_of_code(fake: FakeDeployment, 
     assert record["options"] == json.loads(OPTIONS)
     assert record["line"] == passkey_code.one_line(OPTIONS)
     assert record["button"] == passkey_code.with_button(OPTIONS)
-    assert (record["passkey"], record["expires_at"]) == (CHALLENGED, NOW + 600)
+    assert (record["passkey"], record["expires_at"]) == (CHALLENGED, json_moment((NOW + 600) * 1000))
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_each_state_is_told_until_it_arrived(sending: Callable[..., None], way: 
 def test_people_read_the_times(sending: Callable[..., None], way: Way, said: Said) -> None:
     sending(said, way.plan, way.sent, way.delivered)
     assert "for 6281…90: notification" in said.lines[0]
-    assert said.lines[-1] == "2026-11-18 11:06:41  delivered"
+    assert said.lines[-1] == "2026-11-18 11:06:41 UTC  delivered"
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_a_change_says_when_it_is_heeded_and_is_listed_with_who_made_it(
     assert said.lines == ["version 1: retries 5; functions and connectors heed it within 30 seconds"]
     settings.list_settings(fake.deployment, said.output)
     assert row(said, "retries")[:2] == ["retries", "5"]
-    assert "2026-11-18 11:06:40 by assumed-role/Operator/dewi" in said.text
+    assert "2026-11-18 11:06:40 UTC by assumed-role/Operator/dewi" in said.text
 
 
 def test_it_is_what_functions_read(fake: FakeDeployment, said: Said) -> None:

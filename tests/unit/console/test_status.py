@@ -15,7 +15,7 @@ from tocsin.dynamo.writes import Delete
 from tocsin.notify.self_test import Result, SelfTest
 from tocsin.tables.keys import heartbeat_key
 from tocsin_console.errors import NeedsAttention
-from tocsin_console.output import moment
+from tocsin_console.output import json_moment, moment
 from tocsin_console.status import show
 
 
@@ -70,7 +70,7 @@ def test_what_whatsapp_keeps_it_from_is_shown_with_its_end(
     limit = Limit(kind, "463", int(NOW) + 3600, int(NOW))
     note_limit(fake.deployment.keys_table, "default", limit)
     text = shown(fake, said)
-    assert f"{words} until {moment(limit.until * 1000)} UTC (463)" in text
+    assert f"{words} until {moment(limit.until * 1000)} (463)" in text
     assert shown(fake, said, after=3601).count(words) == 1, "it is over"
 
 
@@ -118,7 +118,7 @@ def test_unreachable_is_told_from_the_last_beat_on(fake: FakeDeployment, told: S
     assert (account["state"], account["last_state"], account["since"], account["well"]) == (
         "unreachable",
         "connected",
-        NOW + 100,
+        json_moment((NOW + 100) * 1000),
         False,
     )
 
@@ -181,7 +181,7 @@ def test_the_last_self_test_is_told(fake: FakeDeployment, said: Said) -> None:
     assert "self-test" not in shown(fake, said)
     test = SelfTest(None, int(NOW) * 1000).ended(Result.FAILED, int(NOW) * 1000, "logged_out")
     assert fake.deployment.stores.self_tests.put("default", test, after=None)
-    assert f"self-test: the one of {moment(NOW * 1000)} UTC failed: logged_out" in shown(fake, said)
+    assert f"self-test: the one of {moment(NOW * 1000)} failed: logged_out" in shown(fake, said)
 
 
 def test_a_lock_is_told_with_whatsapps_word_and_whether_its_end_is_a_guess(

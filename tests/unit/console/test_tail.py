@@ -22,7 +22,7 @@ from tocsin_console.feed.sifting import Sieve
 from tocsin_console.tail import AGAIN_SECONDS, EACH_SECONDS, tail
 
 BUDI = "628111222333"
-TIME = "2026-11-18 11:06:40"
+TIME = "2026-11-18 11:06:40 UTC"
 EVIL = "\x1b]0;owned\x07\rforged\nforged"
 
 
@@ -71,7 +71,7 @@ def test_each_change_is_a_line(night: Night, said: Said) -> None:
     one = night.fake.planned()
     night.tail(said, lambda: night.stored(one), lambda: night.sent(one), lambda: night.arrived(one))
     assert said.lines == [
-        f"2026-11-18 11:06:{second}  {what}  TCK-1  TicketCreated  customer {whom}  {one.id}"
+        f"2026-11-18 11:06:{second} UTC  {what}  TCK-1  TicketCreated  customer {whom}  {one.id}"
         for whom in [said.lines[0].split("  ")[4].removeprefix("customer ")]
         for second, what in (("40", "planned"), ("41", "sent"), ("45", "delivered"))
     ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
@@ -16,6 +15,7 @@ from tocsin.notify.store.recoveries import RecoveryRecord
 from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.jid import JID
 from tocsin_console.deployment import Deployment
+from tocsin_console.output import local, zone_of
 from tocsin_console.page import chart
 from tocsin_console.page.site import Part, Site, page, site_of
 from tocsin_console.page.standing import standing
@@ -166,11 +166,12 @@ def pictures(found: Sequence[Hour], span: str, now: float) -> Pictures:
 
 
 def _bar(began_at: int, hours_of_it: int, counts: Counter[str]) -> chart.Bar:
-    at = datetime.fromtimestamp(began_at / 1000, UTC)
+    at = local(began_at)
     label = f"{at:%d %b}" if hours_of_it >= 3 else f"{at:%H}:00"
     arrived, failed = counts["Delivered"], counts["Failed"]
     sent = max(counts["Sent"], arrived)
-    title = f"{at:%d %b %H:%M} UTC: {sent} sent, {arrived} delivered, {counts['Read']} read, {failed} failed"
+    when = f"{at:%d %b %H:%M} {zone_of(at)}"
+    title = f"{when}: {sent} sent, {arrived} delivered, {counts['Read']} read, {failed} failed"
     return chart.Bar(label, title, (arrived, max(sent - arrived, 0), failed))
 
 

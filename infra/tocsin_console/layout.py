@@ -1,0 +1,73 @@
+"""Rows under heads, as lines of a terminal: in columns where these fit, else one block of lines a row.
+
+Widths are counted in cells: most characters take one, those of Chinese and most emoji two, marks that combine
+with the one before none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+GAP = "  "
+LEAST_CELLS = 20
+"""Narrower than this no value is folded: the terminal does it."""
+
+
+def lines(heads: Sequence[str], rows: Sequence[Sequence[str]], columns: int | None) -> list[str]:
+    """The lines of a table. `columns`: how many cells there are; None: as many as it takes."""
+    whole = list(_whole(heads, rows))
+    if columns is None or max(map(cells, whole)) <= columns:
+        return whole
+    return list(_blocks(heads, rows, columns))
+
+
+def cells(text: str) -> int:
+    """How many cells `text` takes, which holds no control characters."""
+    if text.isascii():
+        return len(text)
+    import wcwidth
+
+    return wcwidth.width(text)
+
+
+def cut(text: str, most: int) -> str:
+    """What of `text` fits into so many cells, with an ellipsis if that isn't all."""
+    if cells(text) <= most:
+        return text
+    kept = ""
+    for character in text[:most]:
+        if cells(kept + character) >= most:
+            break
+        kept += character
+    return f"{kept}…"
+
+
+def _whole(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    table = [heads, *rows]
+    widths = [max(cells(line[column]) for line in table) for column in range(len(heads))]
+    for line in table:
+        yield GAP.join(_filled(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip()
+
+
+def _blocks(heads: Sequence[str], rows: Sequence[Sequence[str]], columns: int) -> Iterator[str]:
+    """Values are folded, never cut: an id that is cut is of no use for the next command."""
+    indent = max(map(cells, heads)) + len(GAP)
+    for number, row in enumerate(rows):
+        if number:
+            yield ""
+        for head, cell in zip(heads, row, strict=True):
+            first, *others = _folded(cell, max(columns - indent, LEAST_CELLS))
+            yield f"{_filled(head, indent)}{first}".rstrip()
+            yield from (f"{' ' * indent}{other}" for other in others)
+
+
+def _filled(text: str, width: int) -> str:
+    return text + " " * (width - cells(text))
+
+
+def _folded(text: str, width: int) -> list[str]:
+    if cells(text) <= width:
+        return [text]
+    import wcwidth
+
+    return list(wcwidth.wrap(text, width)) or [""]

@@ -1,0 +1,71 @@
+"""What `--help` and OPERATING.md promise: examples that can be typed, and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from collections.abc import Iterator
+
+import pytest
+
+from tocsin_console import cli, errors
+from tocsin_console.examples import EXAMPLES
+from tocsin_local.bootstrap import ROOT
+
+OPERATING = (ROOT / "infra" / "tocsin_console" / "OPERATING.md").read_text(encoding="utf-8")
+
+
+def commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """All that can be carried out, `settings` too, which is one and has actions besides."""
+    if parser.get_default("run") is not None:
+        yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from commands(inner)
+
+
+ALL = {command.prog: command for command in commands(cli.parser())}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_shows_how_it_is_typed(name: str) -> None:
+    told = ALL[name].format_help()
+    assert all(f"\n  {line}" in told for line in EXAMPLES[name])
+    assert any(name in line for line in EXAMPLES[name])
+
+
+def test_no_example_is_of_a_command_that_is_gone() -> None:
+    assert EXAMPLES.keys() == ALL.keys()
+
+
+@pytest.mark.parametrize("line", [line for lines in EXAMPLES.values() for line in lines])
+def test_every_example_is_a_command_line(line: str) -> None:
+    command = re.search(r"tocsin [^|>)]*", line)
+    assert command is not None
+    args = cli.parser().parse_args(shlex.split(command.group())[1:])
+    if demand := getattr(args, "demand", None):
+        demand(args)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_can_show_utc_and_speak_json(name: str) -> None:
+    assert {"--utc", "--json"} <= ALL[name]._option_string_actions.keys()
+
+
+def codes() -> set[int]:
+    """Those that errors end a command with."""
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    return {kind.exit_code for kind in kinds if issubclass(kind, errors.ConsoleError)}
+
+
+def test_every_exit_code_has_its_meaning() -> None:
+    assert {0, *codes()} == set(errors.EXIT_CODES)
+
+
+def test_help_and_operating_page_tell_the_exit_codes() -> None:
+    told = dict(re.findall(r"^\| (\d+) \| (.*) \|$", OPERATING, re.M))
+    assert told == {str(code): text for code, text in errors.EXIT_CODES.items()}
+    shown = cli.parser().format_help()
+    assert all(f"  {code:<5}{text.replace('`', '')}\n" in shown for code, text in errors.EXIT_CODES.items())

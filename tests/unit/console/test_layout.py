@@ -1,0 +1,61 @@
+"""Tables: columns where they fit, else a block for each row, by cells of a terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from tocsin_console.layout import cells, cut, lines
+
+HEADS = ("GROUP", "JID FOR EVENTS", "MEMBERS")
+ROWS = [("Pelanggan", "120363000000000001@g.us", "12"), ("技術者", "120363000000000002@g.us", "3")]
+
+
+def test_what_fits_is_one_row_a_line() -> None:
+    assert lines(("A", "LONG HEAD"), [("wide cell", "1"), ("b", "22")], 20) == [
+        "A          LONG HEAD",
+        "wide cell  1",
+        "b          22",
+    ]
+
+
+def test_what_does_not_fit_is_a_block_a_row() -> None:
+    assert lines(HEADS, ROWS, 40) == [
+        "GROUP           Pelanggan",
+        "JID FOR EVENTS  120363000000000001@g.us",
+        "MEMBERS         12",
+        "",
+        "GROUP           技術者",
+        "JID FOR EVENTS  120363000000000002@g.us",
+        "MEMBERS         3",
+    ]
+
+
+def test_a_pipe_has_no_width() -> None:
+    assert len(lines(HEADS, [("a" * 500, "b", "c")], None)) == 2
+
+
+def test_a_value_that_is_wider_than_the_window_is_folded_and_nothing_is_lost() -> None:
+    long = "its session broke too often in this hour " * 3
+    told = lines(("ID", "WHY"), [("b9d8b0e0" * 10, long.strip())], 40)
+    assert all(cells(line) <= 40 for line in told)
+    assert "".join(line[5:] for line in told[:3]) == "b9d8b0e0" * 10
+    assert " ".join(line[5:] for line in told[3:]) == long.strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "width"),
+    [("señor", 5), ("e\u0301", 1), ("技術者", 6), ("👩\u200d🔧", 2), ("תמיכה", 5), ("한국어", 6), ("", 0)],
+)
+def test_characters_count_by_the_cells_that_they_take(text: str, width: int) -> None:
+    assert cells(text) == width
+
+
+def test_columns_stand_below_each_other_whatever_the_script() -> None:
+    told = lines(HEADS, ROWS, None)
+    starts = {cells(line[: line.index("120363")]) for line in told[1:]}
+    assert starts == {len("Pelanggan  ")}
+
+
+@pytest.mark.parametrize(("most", "shown"), [(7, "技術者!"), (6, "技術…"), (2, "…"), (1, "…")])
+def test_what_is_cut_says_so_and_fits(most: int, shown: str) -> None:
+    assert cut("技術者!", most) == shown
