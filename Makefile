@@ -9,7 +9,8 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 pytho
 	$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $(p))) python3)
 BIN := .venv/bin
 SAM := .tools/sam/bin
-TEMPLATES := template.yaml infra/network.yaml infra/connector.yaml infra/observability.yaml
+TEMPLATES := template.yaml infra/network.yaml infra/connector.yaml infra/observability.yaml \
+	examples/eventbridge-lambda/template.yaml
 PROTOS := layers/core/tocsin/whatsapp/proto
 
 # The tests start Python a thousand times; compiled anew each time, half of every start is that.

@@ -5,7 +5,8 @@ A test says which cell it shows:
     @pytest.mark.cell("Tocsin", "group")
     @pytest.mark.cell("reply")            the client is the test's parameter `client`
 
-`make interop` runs them all and writes `MATRIX.md` from what it saw; nothing else writes it.
+`make interop` runs them all and writes `MATRIX.md` from what it saw; nothing else writes it. A run of a part
+with `--matrix` leaves the rest of it as it is.
 """
 
 from __future__ import annotations
@@ -60,6 +61,39 @@ CALLS: Mapping[str, str] = {
     "it asks for the state": "it is told the account's true state, in its own words",
 }
 
+EXAMPLES: Mapping[str, str] = {
+    "boto3": "examples/boto3, by EventBridge",
+    "AWS CLI": "examples/aws-cli, by EventBridge",
+    "Python": "examples/python, its standard library: the door's own calls",
+    "Node": "examples/node, its `fetch`: the door's own calls",
+    "PHP": "examples/php: the door's own calls",
+    "curl": "examples/curl: the door's own calls",
+    "Apprise": "examples/apprise, its command: Evolution API",
+    "n8n": "examples/n8n, its workflow with npm `n8n-nodes-evolution-api` 1.0.4: Evolution API",
+    "Uptime Kuma": "examples/uptime-kuma, asked as version 2.5.3 asks: Evolution API",
+    "PHPNuxBill": "examples/phpnuxbill, asked by PHP as version 2025.3.20 asks: its own GET",
+    "Zammad": "examples/desks/zammad, signed as it signs: a help desk's webhook",
+}
+"""Files that a user copies (examples/README.md), each with its few words filled in."""
+
+EXAMPLE_ENDS: Mapping[str, str] = {
+    "its example arrives": "what it says is on the bus as an event that is planned, and it ends as a success",
+    "its example says what failed": "with a wrong key, or a bus that refuses, it ends as a failure",
+}
+
+RECEIVERS: Mapping[str, str] = {
+    "standardwebhooks (PyPI)": "1.1.0, in examples/webhook-python",
+    "standardwebhooks (npm)": "1.1.1, in examples/webhook-node",
+    "PHP": "its `hash_hmac`, in examples/webhook-php",
+}
+"""Each is posted an outcome by the code of `deliver_webhooks`."""
+
+WEBHOOKS: Mapping[str, str] = {
+    "it verifies what is posted": "the outcome is its program's, and Tocsin has it as delivered",
+    "it verifies while the secret is changed": "signed with both, it is verified by who knows the former one",
+    "it refuses what another signed": "its program is told nothing, and Tocsin tries again",
+}
+
 EMPTY: Mapping[tuple[str, str], str] = {
     ("Apprise", "it sends a file"): "its plugin for Evolution API sends no attachments",
     ("Apprise", "it asks for the state"): "it never asks",
@@ -93,6 +127,19 @@ TABLES = (
         CALLERS,
         CALLS,
     ),
+    Table(
+        "Examples",
+        "Each of the [examples](../../examples/README.md) is run as a user runs it, against a door or a bus "
+        "on loopback.",
+        EXAMPLES,
+        EXAMPLE_ENDS,
+    ),
+    Table(
+        "Receivers of outcome webhooks",
+        "[Webhooks](../../layers/core/tocsin/hooks/HOOKS.md) are posted to the examples on loopback.",
+        RECEIVERS,
+        WEBHOOKS,
+    ),
 )
 
 MARKS = {"passed": "✓", "failed": "✗", "skipped": "skipped"}
@@ -115,6 +162,10 @@ class Showing:
     test: str
     outcome: str
     reason: str = ""
+
+    @property
+    def file(self) -> str:
+        return self.test.partition("::")[0]
 
 
 def cells() -> Iterator[Cell]:
@@ -140,7 +191,7 @@ def _cell(mark: pytest.Mark, item: pytest.Item) -> Cell:
     if not known or mark.kwargs:
         raise UnknownCell(
             f"{item.nodeid}: cell{mark.args} is none; clients: {', '.join(CLIENTS)} (or a parameter "
-            f"`client` with one of them); situations: {', '.join(SITUATIONS)}"
+            f"`client` with one of them); situations: {', '.join(SITUATIONS)}; more: {__name__}.TABLES"
         )
     return Cell(*words)
 
@@ -199,19 +250,28 @@ def _anchor(title: str) -> str:
     return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
-def read_back(text: str) -> set[tuple[Cell, str]]:
-    """Which tests a written matrix lists for which cell (file and name)."""
-    found = set()
+def read_back(text: str) -> list[Showing]:
+    """What a written matrix lists."""
+    found = []
     situation = client = ""
     for line in text.splitlines():
         if line.startswith("## "):
             situation = line[3:]
-        elif listed := re.match(r"- \*\*(\w+)\*\*", line):
+        elif listed := re.match(r"- \*\*(.+?)\*\*", line):
             client = listed[1]
-        elif test := re.search(r" · \[`(.+)`\]\((.+)\)$", line):
-            file = os.path.normpath(MATRIX.parent.relative_to(ROOT) / test[2])
-            found.add((Cell(client, situation), f"{file}::{test[1]}"))
+        elif test := re.match(r"  - (\w+)(?:: (.*))? · \[`(.+)`\]\((.+)\)$", line):
+            file = os.path.normpath(MATRIX.parent.relative_to(ROOT) / test[4])
+            found.append(Showing(Cell(client, situation), f"{file}::{test[3]}", test[1], test[2] or ""))
     return found
+
+
+def with_others(showings: Iterable[Showing], before: Iterable[Showing]) -> list[Showing]:
+    """What a run saw, and of `before` what lies in files of which it ran nothing: a run of a part leaves the
+    rest as it is."""
+    seen = list(showings)
+    files = {showing.file for showing in seen}
+    known = set(cells())
+    return [*seen, *(one for one in before if one.file not in files and one.cell in known)]
 
 
 @dataclass(eq=False)
@@ -258,5 +318,7 @@ class Recorder:
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         if self.target is not None and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            text = written_down(sorted(self.showings.values(), key=lambda showing: showing.test))
+            before = read_back(self.target.read_text(encoding="utf-8")) if self.target.exists() else ()
+            seen = with_others(self.showings.values(), before)
+            text = written_down(sorted(seen, key=lambda showing: showing.test))
             self.target.write_text(text, encoding="utf-8")

@@ -14,11 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.doors import OpenDoor
+from tests.support.doors import OpenDoor, door_on_loopback
 from tocsin.accounts.state import AccountState
-from tocsin.door.request import request_of
 from tocsin_local.bootstrap import DEPLOYED
-from tocsin_local.door import open_door
 
 pytestmark = pytest.mark.interop
 
@@ -30,15 +28,7 @@ SECONDS = 60
 
 @pytest.fixture
 def door() -> Iterator[tuple[OpenDoor, str]]:
-    """A door with a source of each kind, and its URL on loopback."""
-    made = OpenDoor()
-    made.add("evolution")
-    made.add("gowa")
-
-    def answer(event: dict[str, Any]) -> dict[str, Any]:
-        return made.door.answer(request_of(event), made.now)[0].for_lambda()
-
-    with open_door(answer) as url:
+    with door_on_loopback("evolution", "gowa") as (made, url):
         yield made, url
 
 

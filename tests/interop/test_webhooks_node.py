@@ -40,11 +40,13 @@ def signed(*secrets: str) -> dict[str, str]:
     return headers(secrets, "msg_1", int(time.time()), BODY.encode())
 
 
-@pytest.mark.parametrize("secrets", [(SECRET,), (OTHER, SECRET)])
+@pytest.mark.cell("standardwebhooks (npm)", "it verifies what is posted")
+@pytest.mark.parametrize("secrets", [(SECRET,), (OTHER, SECRET)], ids=["one", "two"])
 def test_what_we_sign_is_verified(secrets: tuple[str, ...]) -> None:
     assert verified(signed(*secrets)) == {"verified": json.loads(BODY)}
 
 
+@pytest.mark.cell("standardwebhooks (npm)", "it refuses what another signed")
 def test_twin_of_another_secret_or_body_is_refused() -> None:
     assert "refused" in verified(signed(OTHER))
     assert "refused" in verified(signed(SECRET), BODY.replace("Café", "Cafe"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from tocsin.door.hooks import Hooks
 from tocsin.door.message import File
 from tocsin.door.meter import Meter
 from tocsin.door.proofs import proven_item
-from tocsin.door.request import Request
+from tocsin.door.request import Request, request_of
 from tocsin.door.source_reader import SourceReader
 from tocsin.door.sources import Source, hash_of, new_token
 from tocsin.door.tickets import violations_of
@@ -28,6 +29,7 @@ from tocsin.notify.store.texts import Texts
 from tocsin.people.numbers import normalise_phone
 from tocsin.sealing import RecordSealer
 from tocsin.tables.notifications import source_key
+from tocsin_local.door import open_door
 
 NOW = 1_796_000_000_000
 """A moment (ms), at the beginning of no minute."""
@@ -159,6 +161,20 @@ class OpenDoor:
         return answer
 
     told: Told = Told()
+
+
+@contextmanager
+def door_on_loopback(*kinds: str) -> Iterator[tuple[OpenDoor, str]]:
+    """A door with a source of each kind, and its URL."""
+    made = OpenDoor()
+    for kind in kinds:
+        made.add(kind)
+
+    def answer(event: dict[str, Any]) -> dict[str, Any]:
+        return made.door.answer(request_of(event), made.now)[0].for_lambda()
+
+    with open_door(answer) as url:
+        yield made, url
 
 
 def value_of(answer: Answer) -> Any:
