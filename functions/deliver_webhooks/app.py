@@ -10,7 +10,8 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from tocsin import bootstrap
+from tocsin.bootstrap import deliver_webhooks as bootstrap
+from tocsin.bootstrap.later import Later
 from tocsin.hooks.config import HooksConfig
 from tocsin.hooks.deliver import Deliveries, Result
 from tocsin.hooks.queue import Order
@@ -42,7 +43,7 @@ def deliveries() -> Deliveries:
 
 @cache
 def redelivery() -> Redelivery:
-    return Redelivery(bootstrap.Later("sqs"), config().queue_url)
+    return Redelivery(Later("sqs"), config().queue_url)
 
 
 @telemetry.handler

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from tocsin import bootstrap
+from tocsin.bootstrap import maintain_sessions as bootstrap
 from tocsin.notify.config import MaintainConfig
 from tocsin.notify.parking import Maintainer, Report
 from tocsin.telemetry import Telemetry

@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tocsin import bootstrap
+from tocsin.bootstrap import plan_notifications as bootstrap
 from tocsin.notify.config import PlanConfig
 from tocsin.notify.planned import FilesAway, Planned
 from tocsin.notify.planning import Planner

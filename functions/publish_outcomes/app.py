@@ -7,7 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from tocsin import bootstrap
+from tocsin.bootstrap import publish_outcomes as bootstrap
 from tocsin.notify.config import PublishConfig
 from tocsin.notify.outcomes import Publisher
 from tocsin.notify.tally import merged

@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tocsin.bootstrap import Later, inbound
+from tocsin.bootstrap.later import Later
+from tocsin.bootstrap.receive_stanza import inbound
 from tocsin.multidevice.inbound.envelope import Report
 from tocsin.multidevice.inbound.stanzas import Handled, Stanzas
 from tocsin.notify.config import ReceiveConfig

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tocsin import bootstrap
+from tocsin.bootstrap import receive_webhook as bootstrap
 from tocsin.door.answer import Answer, json_answer
 from tocsin.door.door import Door, Told
 from tocsin.door.request import BadRequest, request_of

@@ -17,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tocsin.bootstrap import Later, receipts
+from tocsin.bootstrap.later import Later
+from tocsin.bootstrap.record_receipts import receipts
 from tocsin.multidevice.inbound.receipt_messages import BatchReport, ReceiptMessages
 from tocsin.notify.config import ReceiptsConfig
 from tocsin.notify.notification import State

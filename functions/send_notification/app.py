@@ -19,7 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tocsin.bootstrap import Later, delivery
+from tocsin.bootstrap.later import Later
+from tocsin.bootstrap.send_notification import delivery
 from tocsin.notify.config import SendConfig
 from tocsin.notify.delivery import Delivery, Verdict
 from tocsin.notify.lanes import MAX_LANES, Lane, Lanes, Record, Tried

@@ -20,7 +20,7 @@ from tests.bench.surroundings import ConnectorContext, tell
 from tests.support.notifications import a_notification
 from tests.support.sealed_texts import TEXTS
 from tests.support.stack import eventually
-from tocsin.bootstrap import receipts
+from tocsin.bootstrap.record_receipts import receipts
 from tocsin.connector.forwarding.forwarder import Counters
 from tocsin.connector.forwarding.room import MAX_WAITING
 from tocsin.connector.forwarding.stanza import Origin, pack, pack_receipts

@@ -26,7 +26,8 @@ from tests.support.notifications import a_notification, an_id
 from tests.support.sealed_texts import TEXTS
 from tocsin.accounts.state import AccountState
 from tocsin.accounts.whereabouts import Whereabouts
-from tocsin.bootstrap import delivery, inbound
+from tocsin.bootstrap.receive_stanza import inbound
+from tocsin.bootstrap.send_notification import delivery
 from tocsin.connector.forwarding.stanza import Origin, pack
 from tocsin.connector.login import check_prekeys
 from tocsin.connector.pairing import store_pairing

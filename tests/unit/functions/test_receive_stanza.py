@@ -15,7 +15,7 @@ from tests.support.fake_whatsapp import message_from
 from tests.support.handlers import Context, load
 from tests.support.sealed_texts import TEXTS
 from tests.support.wired_functions import WiredFunctions, receipt_of, texts
-from tocsin.bootstrap import inbound
+from tocsin.bootstrap.receive_stanza import inbound
 from tocsin.connector_client.client import ConnectorAway, LeaseUntrusted
 from tocsin.multidevice.inbound.stanzas import Handled, Stanzas
 from tocsin.notify.config import Environment, ReceiveConfig

@@ -13,7 +13,7 @@ import pytest
 from tests.support.handlers import Context, load
 from tests.support.wired_functions import WiredFunctions, receipt_of
 from tests.support.wired_steps import requests_of
-from tocsin.bootstrap import receipts
+from tocsin.bootstrap.record_receipts import receipts
 from tocsin.connector.forwarding.stanza import Origin, pack_receipts
 from tocsin.dynamo.errors import Contention
 from tocsin.notify.config import Environment, MissingVariable, ReceiptsConfig

@@ -19,7 +19,7 @@ from tests.support.sealed_texts import SECRET, TEXTS
 from tests.support.templates import properties
 from tests.support.wired_functions import WiredFunctions, texts
 from tocsin import aws
-from tocsin.bootstrap import delivery
+from tocsin.bootstrap.send_notification import delivery
 from tocsin.notify.config import Environment, MissingVariable, SendConfig
 from tocsin.notify.delivery import Verdict
 from tocsin.notify.queues import Order

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.templates import properties, resources, template
-from tocsin.bootstrap import ANSWER_SECONDS_OF_STANZAS
+from tocsin.bootstrap.receive_stanza import ANSWER_SECONDS_OF_STANZAS
 from tocsin.connector_client.client import CONNECT_SECONDS, GRACE_SECONDS
 from tocsin.connector_client.protocol import MESSAGE_TIMEOUT
 from tocsin.notify.redelivery import MAX_RECEIVES, RECEIVES_BEFORE_RENEWAL

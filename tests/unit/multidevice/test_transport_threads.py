@@ -12,7 +12,7 @@ import pytest
 from tests.support.fake_whatsapp import Person
 from tests.support.paired_account import ACCOUNT, OWN_LID, PairedAccount
 from tocsin import aws
-from tocsin.bootstrap import Later
+from tocsin.bootstrap.later import Later
 from tocsin.keys.chain import CHECKPOINT_DISTANCE
 from tocsin.notify.content import Text
 from tocsin.notify.transport import Outgoing, Sent

@@ -1,0 +1,27 @@
+"""What the function deliver_webhooks is made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tocsin import aws
+from tocsin.bootstrap.secrets import sealed_texts, secrets_client
+from tocsin.bootstrap.stores import open_table
+from tocsin.guarded_http import Policy
+from tocsin.hooks.deliver import Deliveries, poster
+from tocsin.hooks.queue import HooksQueue
+from tocsin.hooks.store import HookStore
+
+if TYPE_CHECKING:
+    from tocsin.hooks.config import HooksConfig
+
+
+def hook_deliveries(config: HooksConfig) -> Deliveries:
+    """Return what tells outcomes to endpoints."""
+    table = open_table(aws.client("dynamodb"), config.notifications_table)
+    return Deliveries(
+        HookStore(table, sealed_texts(secrets_client(), config.texts_secret_arn)),
+        HooksQueue(aws.client("sqs"), config.queue_url),
+        poster(Policy(loopback=config.loopback)),
+        stack=config.stack,
+    )

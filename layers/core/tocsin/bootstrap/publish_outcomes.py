@@ -1,0 +1,30 @@
+"""What the function publish_outcomes is made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tocsin import aws
+from tocsin.bootstrap.secrets import sealed_texts, secrets_client
+from tocsin.bootstrap.stores import open_table, settings_in
+from tocsin.notify.outcomes import Publisher
+from tocsin.notify.store.stores import Stores
+
+if TYPE_CHECKING:
+    from tocsin.notify.config import PublishConfig
+
+
+def publisher(config: PublishConfig) -> Publisher:
+    """Return what puts outcomes on the bus."""
+    table = open_table(aws.client("dynamodb"), config.notifications_table)
+    texts = sealed_texts(secrets_client(), config.texts_secret_arn)
+    hours = Stores(table, texts=texts, retention_days=config.retention_days).hours
+    hooks = None
+    if config.hooks_queue_url:
+        from tocsin.hooks.dispatch import Dispatch
+        from tocsin.hooks.queue import HooksQueue
+        from tocsin.hooks.store import HookStore
+
+        hooks = Dispatch(HookStore(table, texts), HooksQueue(aws.client("sqs"), config.hooks_queue_url))
+    settings = settings_in(table)
+    return Publisher(aws.client("events"), config, texts, settings=settings, hours=hours, hooks=hooks)
