@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.jid import JID, LID, phash
-from tocsin.whatsapp.node import InvalidStanza, Node
+from tocsin.whatsapp.node import Node
 from tocsin_whatsapp_server.directory import Account, Device, Directory
 from tocsin_whatsapp_server.groups import Group
 from tocsin_whatsapp_server.routing import SCHEMA_VIOLATION, Ciphertext, Delivery, Refused

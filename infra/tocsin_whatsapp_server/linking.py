@@ -17,9 +17,10 @@ from google.protobuf.message import DecodeError as ProtobufError
 
 from tocsin.signal.curve import KeyPair, agree, key_pair
 from tocsin.signal.errors import InvalidKey
+from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.jid import SERVER
 from tocsin.whatsapp.link_code import unwrap_ephemeral, wrap_ephemeral
-from tocsin.whatsapp.node import InvalidStanza, Node
+from tocsin.whatsapp.node import Node
 from tocsin_whatsapp_server import pairing, stanzas
 from tocsin_whatsapp_server.directory import Device
 from tocsin_whatsapp_server.pairing import InvalidQr, QrCode, Registration, ReplyRefused, Voucher

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.jid import JID, SERVER
-from tocsin.whatsapp.node import InvalidStanza, Node
+from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.proto.passkey_pb2 import PrimaryEphemeralIdentity
 from tocsin_whatsapp_server import pairing, stanzas
 from tocsin_whatsapp_server.events import EventLog

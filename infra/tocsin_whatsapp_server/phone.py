@@ -23,8 +23,10 @@ from tocsin.signal.sender_key import distribution
 from tocsin.signal.session import Ciphertext
 from tocsin.signal.x3dh import PreKeyBundle
 from tocsin.whatsapp import media
+from tocsin.whatsapp.decoder import decode
+from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, LID, mask, phash
-from tocsin.whatsapp.node import InvalidStanza, Node, decode
+from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.outgoing import device_sent
 from tocsin.whatsapp.proto.message_pb2 import (
     HistorySync,

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 
 from tocsin.signal.curve import encode_point, verify
 from tocsin.signal.errors import SignalError
+from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.jid import JID, LID, PN
-from tocsin.whatsapp.node import InvalidStanza, Node
+from tocsin.whatsapp.node import Node
 from tocsin_whatsapp_server import group_queries
 from tocsin_whatsapp_server.answers import Answer, QueryError
 from tocsin_whatsapp_server.audit import Audit

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.jid import JID, LID, PN, phash
-from tocsin.whatsapp.node import InvalidStanza, Node
+from tocsin.whatsapp.node import Node
 from tocsin_whatsapp_server.directory import Account, Device, Directory
 from tocsin_whatsapp_server.stanzas import other_address
 

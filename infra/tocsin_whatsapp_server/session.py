@@ -12,10 +12,12 @@ from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.exceptions import ConnectionClosed
 
 from tocsin.signal.curve import KeyPair, key_pair
-from tocsin.whatsapp.errors import DecodeError, HandshakeFailed, TransportFailed
+from tocsin.whatsapp.decoder import decode
+from tocsin.whatsapp.encoder import encode
+from tocsin.whatsapp.errors import DecodeError, HandshakeFailed, InvalidStanza, TransportFailed
 from tocsin.whatsapp.frames import FrameSplitter, frame
 from tocsin.whatsapp.jid import mask
-from tocsin.whatsapp.node import InvalidStanza, Node, decode, encode
+from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.noise import Transport
 from tocsin.whatsapp.proto.payload_pb2 import ClientPayload
 from tocsin_whatsapp_server import stanzas

@@ -12,8 +12,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.jid import GROUP, JID, mask
-from tocsin.whatsapp.node import InvalidStanza, Node
+from tocsin.whatsapp.node import Node
 from tocsin_whatsapp_server import account_health, stanzas
 from tocsin_whatsapp_server.audit import Audit
 from tocsin_whatsapp_server.directory import Account, Device, Directory

@@ -7,8 +7,10 @@ from functools import partial
 from tests.bench import node_scripts
 from tests.bench.measure import OURS, Aim, Table, microseconds
 from tests.bench.surroundings import ConnectorContext, tell
+from tocsin.whatsapp.decoder import decode
+from tocsin.whatsapp.encoder import encode
 from tocsin.whatsapp.jid import JID
-from tocsin.whatsapp.node import Node, decode, encode
+from tocsin.whatsapp.node import Node
 
 try:
     from pyaileys import wabinary

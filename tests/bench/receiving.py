@@ -38,8 +38,9 @@ from tocsin.notify.store.codec import item_of_notification
 from tocsin.notify.store.stores import Stores
 from tocsin.tables.names import message_id_of
 from tocsin.tables.notifications import notification_key
+from tocsin.whatsapp.encoder import encode
 from tocsin.whatsapp.jid import JID, LID
-from tocsin.whatsapp.node import Node, encode
+from tocsin.whatsapp.node import Node
 
 ACCOUNT = "default"
 FEW, MANY, BURST = 200, 2_000, 10_000

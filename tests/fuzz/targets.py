@@ -48,6 +48,8 @@ from tocsin.whatsapp.adv import KeyIndexes, Voucher
 from tocsin.whatsapp.assertion import AssertionRefused, check_assertion
 from tocsin.whatsapp.bounds import MAX_LABEL, MAX_NUMBER
 from tocsin.whatsapp.certificate import verify_chain
+from tocsin.whatsapp.decoder import decode
+from tocsin.whatsapp.encoder import encode
 from tocsin.whatsapp.errors import (
     DecodeError,
     EncodeError,
@@ -61,7 +63,7 @@ from tocsin.whatsapp.history import history_of
 from tocsin.whatsapp.iq import IqRefused
 from tocsin.whatsapp.jid import GROUP, JID, SERVER, InvalidJid
 from tocsin.whatsapp.message_secret import open_edit
-from tocsin.whatsapp.node import Node, decode, encode
+from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.noise import ClientHandshake
 from tocsin.whatsapp.pairing import accept_device_identity
 from tocsin.whatsapp.passkey import CHALLENGE_SECONDS, parse_options

@@ -15,7 +15,8 @@ from tests.support.tcp_switch import Switch
 from tocsin.accounts.lease import LeaseKeeper, read_lease
 from tocsin.accounts.served_accounts import add_account, remove_account
 from tocsin.accounts.whereabouts import Whereabouts
-from tocsin.connector_client.client import ConnectorClient, LeaseMoved
+from tocsin.connector_client.client import ConnectorClient
+from tocsin.connector_client.errors import LeaseMoved
 from tocsin.dynamo.table import DynamoTable
 from tocsin.keys.account import AccountProfile
 from tocsin.sealing import Sealer

@@ -13,7 +13,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.support.connector_processes import OWN, SITI, Process, RunningConnectors, eventually
-from tocsin.connector_client.client import (
+from tocsin.connector_client.errors import (
     AckTimeout,
     ConnectorAway,
     ConnectorError,

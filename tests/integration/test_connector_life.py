@@ -21,7 +21,7 @@ from tests.support.connector_processes import (
 )
 from tests.support.tcp_switch import Switch
 from tocsin.accounts.passkey import PasskeyAnswer
-from tocsin.connector_client import client as errors
+from tocsin.connector_client import errors
 from tocsin.keys.account import AccountProfile
 from tocsin.whatsapp import iq
 from tocsin.whatsapp.jid import JID, SERVER

@@ -11,8 +11,9 @@ import pytest
 
 from tests.support.connector_processes import OWN, Collected, RunningConnectors, eventually, texts_arrive
 from tocsin.tables.keys import CONNECTORS
+from tocsin.whatsapp.encoder import encode
 from tocsin.whatsapp.jid import JID, SERVER
-from tocsin.whatsapp.node import Node, encode
+from tocsin.whatsapp.node import Node
 from tocsin_whatsapp_server.control_client import ControlError
 
 pytestmark = pytest.mark.integration

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.connector_processes import OWN, SECRET, SITI, RunningConnectors, eventually
 from tests.support.silent_numbers import silent_numbers
-from tocsin.connector_client.client import IncarnationRefused
+from tocsin.connector_client.errors import IncarnationRefused
 from tocsin.dynamo.table import DynamoTable
 from tocsin.dynamo.writes import Delete, Item, Put
 from tocsin.keys.errors import KeysBehind

@@ -33,7 +33,7 @@ from tocsin.connector.login import check_prekeys
 from tocsin.connector.pairing import store_pairing
 from tocsin.connector.socket import Line, LineClosed, LineLost
 from tocsin.connector_client import protocol
-from tocsin.connector_client.client import ConnectorAway
+from tocsin.connector_client.errors import ConnectorAway
 from tocsin.dynamo.table import DynamoTable
 from tocsin.dynamo.writes import Item
 from tocsin.keys.account import AccountProfile

@@ -12,7 +12,7 @@ from tests.support.wired_functions import WiredFunctions, texts
 from tocsin.accounts.lease import LeaseKeeper
 from tocsin.accounts.whereabouts import LeaseRefused, read_whereabouts
 from tocsin.connector.gateway.used_keys import UsedKeys
-from tocsin.connector_client.client import KeyUsed
+from tocsin.connector_client.errors import KeyUsed
 from tocsin.dynamo.writes import Delete, Key, Put, Value
 from tocsin.keys.errors import NoAccount, NotPaired
 from tocsin.multidevice.socket import RememberedLeases

@@ -16,7 +16,7 @@ from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_groups import WiredGroup
 from tests.support.wired_groups import texts as texts_of
 from tocsin.connector.gateway.used_keys import UsedKeys
-from tocsin.connector_client.client import KeyUsed
+from tocsin.connector_client.errors import KeyUsed
 from tocsin.dynamo.writes import Put, Update
 from tocsin.keys.chain import CHECKPOINT_DISTANCE
 from tocsin.signal.wire import parse_sender_key_message

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_groups import WiredGroup
-from tocsin.connector_client.client import ConnectorAway, DownloadFailed, Refused
+from tocsin.connector_client.errors import ConnectorAway, DownloadFailed, Refused
 from tocsin.multidevice.inbound import fetched_history, messages
 from tocsin.notify.failure import Wait
 from tocsin.whatsapp.proto.message_pb2 import HistorySync

@@ -8,7 +8,7 @@ from tests.support.fake_whatsapp import message_from
 from tests.support.memory_aws import MemoryAws
 from tests.support.receipt_ways import both_ways  # noqa: F401
 from tests.support.wired_functions import WiredFunctions, texts
-from tocsin.connector_client.client import NotConnected
+from tocsin.connector_client.errors import NotConnected
 from tocsin.notify.notification import State
 
 

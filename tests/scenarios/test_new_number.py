@@ -14,7 +14,7 @@ from tests.support.paired_account import ACCOUNT, PairedAccount
 from tests.support.settings import chosen
 from tests.support.wired_functions import WiredFunctions
 from tocsin.accounts.limits import FIRST_CONTACTS, Limit
-from tocsin.connector_client.client import NotConnected
+from tocsin.connector_client.errors import NotConnected
 from tocsin.keys.timers import ChatTimer
 from tocsin.notify.content import Edit, Quote, Text
 from tocsin.notify.notification import Notification

@@ -11,7 +11,7 @@ from tests.support.paired_account import ACCOUNT
 from tests.support.receipt_ways import both_ways  # noqa: F401
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import deaf, reply_of_everybody
-from tocsin.connector_client.client import ConnectorAway
+from tocsin.connector_client.errors import ConnectorAway
 from tocsin.keys.establish import SessionFacts
 from tocsin.multidevice.retries import RetryReceiptHandler
 from tocsin.multidevice.retry_case import Case, must_rebuild

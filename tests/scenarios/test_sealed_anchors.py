@@ -11,7 +11,8 @@ from tests.support.paired_account import ACCOUNT
 from tests.support.wired_functions import WiredFunctions, texts
 from tocsin.accounts.lease import LeaseKeeper
 from tocsin.accounts.whereabouts import WHEREABOUTS, read_whereabouts
-from tocsin.connector_client.client import ConnectorClient, LeaseUntrusted
+from tocsin.connector_client.client import ConnectorClient
+from tocsin.connector_client.errors import LeaseUntrusted
 from tocsin.dynamo.writes import Put, Update
 from tocsin.keys import profile, reserve
 from tocsin.multidevice.account import Account

@@ -30,7 +30,9 @@ from tocsin.keys.account import AccountProfile
 from tocsin.keys.store import KeyStore
 from tocsin.sealing import Sealer
 from tocsin.tables.notifications import settings_key
-from tocsin.whatsapp.node import Node, decode, encode
+from tocsin.whatsapp.decoder import decode
+from tocsin.whatsapp.encoder import encode
+from tocsin.whatsapp.node import Node
 from tocsin_local.emulator import Emulator
 from tocsin_whatsapp_server.control_client import ControlClient, LocalWhatsApp
 

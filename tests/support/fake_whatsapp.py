@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tocsin.connector_client.client import AckTimeout, DownloadFailed, IncarnationRefused, IqError
+from tocsin.connector_client.errors import AckTimeout, DownloadFailed, IncarnationRefused, IqError
 from tocsin.signal.curve import KeyPair, encode_point, key_pair, sign
 from tocsin.signal.errors import Duplicate, SignalError
 from tocsin.signal.padding import pad, unpad
@@ -23,8 +23,10 @@ from tocsin.signal.session import Ciphertext, decrypt, parse, send, start
 from tocsin.signal.state import Record
 from tocsin.signal.wire import PreKeyMessage
 from tocsin.signal.x3dh import Local, PreKeyBundle, initiate
+from tocsin.whatsapp.decoder import decode
+from tocsin.whatsapp.encoder import encode
 from tocsin.whatsapp.jid import HOSTED_DEVICE, JID, LID, PN
-from tocsin.whatsapp.node import Node, decode, encode
+from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.outgoing import text_message
 from tocsin_whatsapp_server.pairing import device_identity, key_index_list
 

@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterable
 
 from tocsin.signal.curve import KeyPair, encode_point, key_pair, sign
 from tocsin.signal.x3dh import SignedPreKey
-from tocsin.whatsapp.connection import Config, Connection, DeviceKeys, Login
+from tocsin.whatsapp.connection import Config, Connection
+from tocsin.whatsapp.decoder import decode
+from tocsin.whatsapp.device_keys import DeviceKeys, Login
+from tocsin.whatsapp.encoder import encode
 from tocsin.whatsapp.events import Event
 from tocsin.whatsapp.frames import INTRO, FrameSplitter, frame
 from tocsin.whatsapp.jid import JID, SERVER
-from tocsin.whatsapp.node import Node, decode, encode
+from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.noise import SymmetricState, Transport
 from tocsin.whatsapp.proto.handshake_pb2 import CertChain, HandshakeMessage
 

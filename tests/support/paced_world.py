@@ -16,7 +16,7 @@ from tests.support.sealed_texts import TEXTS
 from tocsin.accounts.state import AccountState
 from tocsin.connector.gateway.endpoint import Handling, Refusal
 from tocsin.connector.gateway.holds import Holds
-from tocsin.connector_client.client import Restricted
+from tocsin.connector_client.errors import Restricted
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Item, Key, Value
 from tocsin.multidevice.refusals import failure_of_ack, failure_of_connector

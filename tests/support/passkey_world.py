@@ -28,7 +28,8 @@ from tocsin.dynamo.writes import Item, Update
 from tocsin.keys.store import KeyStore
 from tocsin.sealing import Sealer
 from tocsin.signal.curve import key_pair
-from tocsin.whatsapp.connection import Config, Connection, DeviceKeys
+from tocsin.whatsapp.connection import Config, Connection
+from tocsin.whatsapp.device_keys import DeviceKeys
 from tocsin_whatsapp_server.server import WhatsAppServer
 
 OWNER = "6281100000001"

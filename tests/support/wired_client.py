@@ -13,7 +13,8 @@ from websockets.exceptions import ConnectionClosed
 
 from tocsin.signal.curve import encode_point, key_pair, sign
 from tocsin.signal.x3dh import SignedPreKey
-from tocsin.whatsapp.connection import Config, Connection, DeviceKeys, Login
+from tocsin.whatsapp.connection import Config, Connection
+from tocsin.whatsapp.device_keys import DeviceKeys, Login
 from tocsin.whatsapp.events import Event, LoggedIn, PairingSucceeded, QrOffered, StanzaReceived, StreamEnded
 from tocsin.whatsapp.node import Node
 from tocsin_whatsapp_server.control import Control

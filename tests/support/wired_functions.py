@@ -31,7 +31,8 @@ from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, Order
 from tocsin.notify.receipts import Receipts
 from tocsin.notify.replies import Replies
 from tocsin.notify.store.stores import Stores
-from tocsin.whatsapp.node import Node, encode
+from tocsin.whatsapp.encoder import encode
+from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.receipts import is_report
 
 

@@ -17,15 +17,17 @@ from tests.support.notifications import a_notification, an_id
 from tests.support.paired_account import ACCOUNT, OWN_PHONE, Lease, PairedAccount
 from tests.support.sealed_texts import TEXTS
 from tests.support.wired_functions import WiredFunctions
-from tocsin.connector_client.client import DownloadFailed, IqError
+from tocsin.connector_client.errors import DownloadFailed, IqError
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.multidevice.inbound.envelope import Report
 from tocsin.multidevice.socket import RememberedLeases
 from tocsin.notify.content import Text
 from tocsin.notify.notification import Notification
 from tocsin.notify.store.stores import Stores
+from tocsin.whatsapp.decoder import decode
+from tocsin.whatsapp.encoder import encode
 from tocsin.whatsapp.iq import IqRefused, checked
-from tocsin.whatsapp.node import Node, decode, encode
+from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.proto.pairing_pb2 import SignedDeviceIdentity
 from tocsin.whatsapp.receipts import ack
 from tocsin_whatsapp_server.directory import Device, SignedPreKey

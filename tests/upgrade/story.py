@@ -33,8 +33,7 @@ from tocsin.accounts.whereabouts import read_whereabouts
 from tocsin.connector.forwarding.stanza import Origin, pack
 from tocsin.connector.gateway.endpoint import Endpoint, refuse
 from tocsin.connector.gateway.httpd import Answer, Head
-from tocsin.connector_client import client as client_module
-from tocsin.connector_client.client import ConnectorClient, ConnectorError
+from tocsin.connector_client.client import ConnectorClient
 from tocsin.connector_client.protocol import STATUS
 from tocsin.dynamo.attributes import from_item, to_item
 from tocsin.dynamo.memory import MemoryTable
@@ -49,7 +48,20 @@ from tocsin.sealing import Sealer
 from tocsin.signal.curve import KeyPair, key_pair
 from tocsin.signal.state import decode_record, encode_record
 from tocsin.whatsapp.jid import JID
-from tocsin.whatsapp.node import Node, encode
+from tocsin.whatsapp.node import Node
+
+try:
+    from tocsin.connector_client.answers import Stale, understand
+    from tocsin.connector_client.errors import ConnectorError
+    from tocsin.connector_client.line import Line
+    from tocsin.whatsapp.encoder import encode
+except ImportError:
+    # In release 0.1.0 they are elsewhere.
+    from tocsin.connector_client.client import ConnectorError
+    from tocsin.connector_client.client import _Line as Line
+    from tocsin.connector_client.client import _Stale as Stale
+    from tocsin.connector_client.client import _understand as understand
+    from tocsin.whatsapp.node import encode
 
 OTHER = "6281399990000@s.whatsapp.net"
 GROUP = "12036300000000001@g.us"
@@ -191,8 +203,8 @@ def spoken() -> Json:
         kind = path.rpartition("/")[2]
         return 200, MEDIA_ANSWER if kind == "media" else encode(RESULT)
 
-    client, post = ConnectorClient(lambda account: SPOKEN_TO), client_module._Line.post
-    client_module._Line.post = note  # type: ignore[assignment,method-assign]
+    client, post = ConnectorClient(lambda account: SPOKEN_TO), Line.post
+    Line.post = note  # type: ignore[assignment,method-assign]
     try:
         client.request(Profile(), Node("iq", {"type": "get", "xmlns": "w:p"}, (Node("ping"),)), 7)
         client.send_message(
@@ -202,7 +214,7 @@ def spoken() -> Json:
         client.upload(Profile(), "image", b"blob")
         client.resumed(Profile())
     finally:
-        client_module._Line.post = post  # type: ignore[method-assign]
+        Line.post = post  # type: ignore[method-assign]
     more = {"state": "connecting", "until": 1.5, "limit": "messages", "names": "1234@lid"}
     return {
         "calls": calls,
@@ -223,8 +235,8 @@ def served(call: Json) -> Answer:
 def understood(told: Json) -> str:
     """What a function of this release makes of an answer."""
     try:
-        client_module._understand(told["status"], base64.b64decode(told["body"]))
-    except client_module._Stale as stale:
+        understand(told["status"], base64.b64decode(told["body"]))
+    except Stale as stale:
         return type(stale.error).__name__
     except ConnectorError as error:
         return type(error).__name__

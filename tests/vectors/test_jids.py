@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from tests.vectors.wire_files import load
-from tocsin.whatsapp.errors import InvalidJid
+from tocsin.whatsapp.encoder import encode
+from tocsin.whatsapp.errors import InvalidJid, InvalidStanza
 from tocsin.whatsapp.jid import JID, phash
-from tocsin.whatsapp.node import InvalidStanza, Node, encode
+from tocsin.whatsapp.node import Node
 
 VECTORS = load("jids")
 by_text = {"ids": lambda case: case["text"] if isinstance(case, dict) else repr(case)}

@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from tests.vectors.wire_files import load, spec_bytes, spec_node
-from tocsin.whatsapp.node import DecodeError, EncodeError, Node, decode, encode
+from tocsin.whatsapp.decoder import decode
+from tocsin.whatsapp.encoder import encode
+from tocsin.whatsapp.errors import DecodeError, EncodeError
+from tocsin.whatsapp.node import Node
 
 VALID = load("nodes")["cases"]
 MALFORMED = load("nodes-malformed")

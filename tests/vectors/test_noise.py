@@ -8,10 +8,11 @@ from tests.vectors.wire_files import load
 from tocsin.signal.curve import KeyPair, key_pair
 from tocsin.signal.x3dh import SignedPreKey
 from tocsin.whatsapp.certificate import verify_chain
+from tocsin.whatsapp.decoder import decode
+from tocsin.whatsapp.encoder import encode
 from tocsin.whatsapp.errors import HandshakeFailed, InvalidCertificate
 from tocsin.whatsapp.frames import INTRO, FrameSplitter, frame, routing_prefix
 from tocsin.whatsapp.jid import JID
-from tocsin.whatsapp.node import decode, encode
 from tocsin.whatsapp.noise import ClientHandshake, SymmetricState, Transport
 from tocsin.whatsapp.payload import ClientInfo, login_payload, registration_payload
 from tocsin.whatsapp.proto.payload_pb2 import ClientPayload

@@ -22,7 +22,8 @@ from tocsin.connector.account_runner import Account
 from tocsin.connector.pacing import Pace, Unhealable
 from tocsin.tables.keys import login_refusal_key
 from tocsin.whatsapp import reaction
-from tocsin.whatsapp.node import Node, decode
+from tocsin.whatsapp.decoder import decode
+from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.reaction import FAILURES, STREAM_ERRORS, Kind, Reaction, on_failure, on_stream_error
 
 NEVER = None

@@ -27,8 +27,9 @@ from tocsin.dynamo.writes import Put
 from tocsin.keys.account import Credentials
 from tocsin.keys.store import KeyStore
 from tocsin.tables.keys import credentials_key
+from tocsin.whatsapp.encoder import encode
 from tocsin.whatsapp.jid import HOSTED, JID
-from tocsin.whatsapp.node import Node, encode
+from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.reaction import Reaction
 
 # A server may name such an address; none can be written back to it.

@@ -12,9 +12,10 @@ import pytest
 
 from tests.support.noise_peer import logged_in
 from tocsin.connector.socket import UNHANDLED, UNSENT, Line
+from tocsin.whatsapp.encoder import encode
 from tocsin.whatsapp.events import StanzaReceived
 from tocsin.whatsapp.jid import JID, SERVER
-from tocsin.whatsapp.node import Node, encode
+from tocsin.whatsapp.node import Node
 
 ALICE = JID.parse("777@lid")
 

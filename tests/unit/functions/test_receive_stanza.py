@@ -16,7 +16,7 @@ from tests.support.handlers import Context, load
 from tests.support.sealed_texts import TEXTS
 from tests.support.wired_functions import WiredFunctions, receipt_of, texts
 from tocsin.bootstrap.receive_stanza import inbound
-from tocsin.connector_client.client import ConnectorAway, LeaseUntrusted
+from tocsin.connector_client.errors import ConnectorAway, LeaseUntrusted
 from tocsin.multidevice.inbound.stanzas import Handled, Stanzas
 from tocsin.notify.config import Environment, ReceiveConfig
 from tocsin.notify.lanes import Record

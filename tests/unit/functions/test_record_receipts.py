@@ -20,7 +20,8 @@ from tocsin.notify.config import Environment, MissingVariable, ReceiptsConfig
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.redelivery import Redelivery
 from tocsin.notify.store.stores import Stores
-from tocsin.whatsapp.node import Node, encode
+from tocsin.whatsapp.encoder import encode
+from tocsin.whatsapp.node import Node
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@
 
 import pytest
 
+from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.jid import JID, LID, PN
-from tocsin.whatsapp.node import InvalidStanza, Node
+from tocsin.whatsapp.node import Node
 from tocsin_whatsapp_server.mailbox import Mailbox
 
 SENDER = JID("6281200000002", PN, 1)

@@ -14,7 +14,8 @@ from tests.support.local_server import BUDI, SITI
 from tests.support.skipping_loop import SkippingLoop
 from tests.support.wired_client import Running, new_keys, running
 from tocsin.signal.curve import key_pair
-from tocsin.whatsapp.connection import Login
+from tocsin.whatsapp.decoder import decode
+from tocsin.whatsapp.device_keys import Login
 from tocsin.whatsapp.events import (
     AckReceived,
     OfflineDone,
@@ -28,7 +29,7 @@ from tocsin.whatsapp.events import (
 from tocsin.whatsapp.frames import INTRO, FrameSplitter, frame, routing_prefix
 from tocsin.whatsapp.iq import keepalive
 from tocsin.whatsapp.jid import JID, PN
-from tocsin.whatsapp.node import Node, decode
+from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.noise import ClientHandshake
 from tocsin.whatsapp.payload import ClientInfo, login_payload, registration_payload
 from tocsin_whatsapp_server.control_client import ControlError

@@ -12,7 +12,7 @@ from tests.support.fake_aws import AwsAccount, aws_account
 from tests.support.fake_whatsapp import Device, Network, Person, message_from
 from tests.support.paired_account import ACCOUNT, PairedAccount, paired_on
 from tests.support.silent_numbers import silent_numbers
-from tocsin.connector_client.client import ConnectorAway, IqError
+from tocsin.connector_client.errors import ConnectorAway, IqError
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.table import DynamoTable, Table
 from tocsin.dynamo.writes import Put, Update

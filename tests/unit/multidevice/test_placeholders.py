@@ -8,7 +8,7 @@ from tests.support.fake_whatsapp import NOW, Device, wrapped
 from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_functions import WiredFunctions
 from tests.support.wired_steps import garbled, our_bundle, replies
-from tocsin.connector_client.client import ConnectorAway
+from tocsin.connector_client.errors import ConnectorAway
 from tocsin.notify.failure import Wait
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node

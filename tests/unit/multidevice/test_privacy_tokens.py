@@ -10,7 +10,7 @@ import pytest
 from tests.support.fake_whatsapp import NOW, wrapped
 from tests.support.memory_aws import MemoryAccount, everything_in
 from tests.support.wired_functions import WiredFunctions
-from tocsin.connector_client.client import ConnectorAway, IqError
+from tocsin.connector_client.errors import ConnectorAway, IqError
 from tocsin.dynamo.table import OutcomeUnknown
 from tocsin.keys.errors import Contended
 from tocsin.keys.store.contacts import Contacts

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tocsin.connector_client.client import (
+from tocsin.connector_client.errors import (
     AckTimeout,
     ConnectorAway,
     IncarnationRefused,

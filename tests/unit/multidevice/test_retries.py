@@ -9,7 +9,7 @@ from tests.support.memory_aws import MemoryAccount
 from tests.support.receipt_ways import both_ways  # noqa: F401
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import changed, deaf, facts, reply_of_everybody, with_count
-from tocsin.connector_client.client import ConnectorAway
+from tocsin.connector_client.errors import ConnectorAway
 from tocsin.dynamo.writes import Update
 from tocsin.multidevice.retry_rights import GUESSES_PER_HOUR
 from tocsin.notify.failure import Wait

@@ -10,7 +10,7 @@ import pytest
 from tests.support.fake_whatsapp import Device
 from tests.support.paired_account import ACCOUNT, OWN_DEVICE, OWN_LID, PairedAccount
 from tocsin.accounts.limits import Limit
-from tocsin.connector_client.client import ConnectorAway, NotConnected, Resuming
+from tocsin.connector_client.errors import ConnectorAway, NotConnected, Resuming
 from tocsin.dynamo.writes import Put
 from tocsin.notify.content import Text
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait

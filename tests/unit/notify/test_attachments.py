@@ -16,7 +16,7 @@ from tests.support.memory_aws import MemoryAws, everything_in
 from tests.support.notifications import an_id
 from tests.support.paired_account import ACCOUNT
 from tests.support.wired_functions import WiredFunctions
-from tocsin.connector_client.client import UploadFailed, UploadRefused
+from tocsin.connector_client.errors import UploadFailed, UploadRefused
 from tocsin.dynamo.writes import Delete
 from tocsin.multidevice import uploads
 from tocsin.multidevice.uploads import FRESH_SECONDS, SHARED_SECONDS, Uploads, sent_upload

@@ -30,22 +30,25 @@ from tocsin.whatsapp import (
     bounds,
     bundles,
     content,
+    decoder,
+    encoder,
     group,
     history,
     iq,
     media,
     message,
-    node,
     notifications,
     pairing,
     receipts,
     usync,
 )
-from tocsin.whatsapp.connection import Login
+from tocsin.whatsapp.decoder import decode
+from tocsin.whatsapp.device_keys import Login
+from tocsin.whatsapp.encoder import encode
 from tocsin.whatsapp.errors import InvalidStanza, PairingRefused
 from tocsin.whatsapp.events import FrameDropped, LoggedIn
 from tocsin.whatsapp.jid import GROUP, JID, LID, MESSENGER, PN, SERVER
-from tocsin.whatsapp.node import Node, decode, encode
+from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.proto.message_pb2 import HistorySync, Message, WebMessageInfo
 
 SECONDS, SECONDS_PLUS = str(2**32 - 1), str(2**32)
@@ -338,7 +341,7 @@ def test_no_address_of_ours_is_learnt_that_could_not_be_read_back(lid: JID) -> N
 
 def test_a_long_address_is_read_and_written_and_not_remembered() -> None:
     def remembered() -> tuple[int, int]:
-        return node._known_jid.cache_info().currsize, node._write_jid.cache_info().currsize
+        return decoder._known_jid.cache_info().currsize, encoder._write_jid.cache_info().currsize
 
     before = remembered()
     decode(encode(Node("x", {"from": JID("1" * 100_000, LID)})))

@@ -14,10 +14,12 @@ from tests.support import stanzas
 from tests.support.stanzas import TEAM, VALID, media_answer
 from tocsin.whatsapp import group, media
 from tocsin.whatsapp.bounds import MAX_NAME, MAX_NUMBER
+from tocsin.whatsapp.decoder import decode
+from tocsin.whatsapp.encoder import encode
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.iq import IqRefused
 from tocsin.whatsapp.jid import JID, LID
-from tocsin.whatsapp.node import Node, decode, encode
+from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.receipts import ack, delivery_receipt
 
 Parser = Callable[[Node], object]

@@ -440,7 +440,7 @@ def test_a_connection_that_ends_meanwhile_ends_the_attempt(
 
 def test_nothing_of_the_ceremony_shows_in_a_log(gate: Gate) -> None:
     gate.to_code(always_ask=True)
-    assert gate.talk.client._linking is not None
-    whole = repr(gate.told) + repr(gate.talk.client) + repr(gate.talk.client._linking.ceremony)
+    assert gate.talk.client._unpaired.ceremony is not None
+    whole = repr(gate.told) + repr(gate.talk.client) + repr(gate.talk.client._unpaired.ceremony)
     for secret in (gate.phone.code, "challenge", REF):
         assert secret not in whole

@@ -19,7 +19,10 @@ from tests.support.noise_peer import (
     logged_in,
 )
 from tocsin.whatsapp import iq
-from tocsin.whatsapp.connection import Config, Connection, Login, NotOpen
+from tocsin.whatsapp.connection import Config, Connection, NotOpen
+from tocsin.whatsapp.device_keys import Login
+from tocsin.whatsapp.encoder import encode
+from tocsin.whatsapp.errors import EncodeError
 from tocsin.whatsapp.events import (
     AckReceived,
     AckTimeout,
@@ -36,7 +39,7 @@ from tocsin.whatsapp.events import (
     VersionExpiring,
 )
 from tocsin.whatsapp.jid import JID, SERVER
-from tocsin.whatsapp.node import EncodeError, Node, encode
+from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.reaction import Kind
 from tocsin.whatsapp.usync import usync_devices
 

@@ -4,7 +4,8 @@ import pytest
 
 from tests.support.noise_peer import NOW, OWN_PN, ROOT, Peer, device_keys, entropy, logged_in, pair
 from tocsin.signal.curve import key_pair
-from tocsin.whatsapp.connection import Config, Connection, Login
+from tocsin.whatsapp.connection import Config, Connection
+from tocsin.whatsapp.device_keys import Login
 from tocsin.whatsapp.errors import HandshakeFailed, InvalidCertificate, TransportFailed
 from tocsin.whatsapp.events import StreamEnded
 from tocsin.whatsapp.frames import INTRO, FrameSplitter, frame

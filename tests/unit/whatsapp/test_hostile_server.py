@@ -18,11 +18,12 @@ from tocsin.signal import x3dh
 from tocsin.signal.curve import encode_point, key_pair, sign
 from tocsin.signal.errors import BadSignature, InvalidKey, SignalError
 from tocsin.whatsapp import bundles, usync
+from tocsin.whatsapp.decoder import decode
 from tocsin.whatsapp.errors import DecodeError, HandshakeFailed, InvalidCertificate
 from tocsin.whatsapp.events import FrameDropped, PairingSucceeded, QrOffered, Response, StreamEnded
 from tocsin.whatsapp.frames import INTRO, FrameSplitter, frame
 from tocsin.whatsapp.jid import JID, SERVER
-from tocsin.whatsapp.node import Node, decode
+from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.noise import ClientHandshake
 from tocsin.whatsapp.proto.handshake_pb2 import CertChain, HandshakeMessage
 

@@ -8,8 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tocsin.whatsapp.decoder import decode
+from tocsin.whatsapp.encoder import encode
+from tocsin.whatsapp.errors import DecodeError, EncodeError, InvalidStanza
 from tocsin.whatsapp.jid import HOSTED, INTEROP, JID, LID, MESSENGER, PN
-from tocsin.whatsapp.node import DecodeError, EncodeError, InvalidStanza, Limits, Node, decode, encode
+from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.node_tags import Limits
 from tocsin.whatsapp.tokens import CODES, DICTIONARIES, SINGLE_BYTE
 
 numbers = st.from_regex(r"[1-9][0-9]{4,14}", fullmatch=True)

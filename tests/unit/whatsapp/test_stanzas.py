@@ -37,10 +37,12 @@ from tocsin.whatsapp import (
     usync,
 )
 from tocsin.whatsapp.adv import KeyIndexes, Voucher
+from tocsin.whatsapp.decoder import decode
+from tocsin.whatsapp.encoder import encode
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.iq import IqRefused
 from tocsin.whatsapp.jid import JID, SERVER
-from tocsin.whatsapp.node import Node, decode, encode
+from tocsin.whatsapp.node import Node
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,9 @@ from tocsin.keys.high_water_mark import HighWaterMark, is_behind, read_high_wate
 from tocsin.keys.store import KeyStore
 from tocsin.sealing import DamagedRecord
 from tocsin.timestamps import iso
+from tocsin.whatsapp.encoder import encode
 from tocsin.whatsapp.jid import JID
-from tocsin.whatsapp.node import Node, encode
+from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.reaction import Kind, Reaction
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,8 @@ from tocsin.sealing import Sealer
 from tocsin.settings.reader import CurrentSettings, unchanged_settings
 from tocsin.whatsapp.certificate import ROOT_KEY
 from tocsin.whatsapp.connection import Config as ClientConfig
-from tocsin.whatsapp.connection import Connection, DeviceKeys
+from tocsin.whatsapp.connection import Connection
+from tocsin.whatsapp.device_keys import DeviceKeys
 from tocsin.whatsapp.payload import DEFAULT_VERSION, ClientInfo
 
 DEVICE_NAME = "Tocsin"

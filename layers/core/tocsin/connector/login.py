@@ -13,7 +13,7 @@ from tocsin.keys.account import Credentials
 from tocsin.keys.prekeys import prekeys_to_add
 from tocsin.keys.store import KeyStore
 from tocsin.whatsapp import iq
-from tocsin.whatsapp.connection import DeviceKeys, Login
+from tocsin.whatsapp.device_keys import DeviceKeys, Login
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.events import LoggedIn
 from tocsin.whatsapp.iq import IqRefused

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tocsin.connector_client.client import IqError
+from tocsin.connector_client.errors import IqError
 from tocsin.keys.timers import ChatTimer
 from tocsin.multidevice.account import Account
 from tocsin.multidevice.directory import MAX_DEVICES

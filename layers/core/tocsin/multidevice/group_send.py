@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from tocsin.connector_client.client import ConnectorError, IqError
+from tocsin.connector_client.errors import ConnectorError, IqError
 from tocsin.keys.errors import Contended, NoOutbound
 from tocsin.multidevice.account import Account
 from tocsin.multidevice.compose import compose

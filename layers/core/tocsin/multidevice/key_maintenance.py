@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from tocsin.accounts.state import CAN_SEND
-from tocsin.connector_client.client import ConnectorError
+from tocsin.connector_client.errors import ConnectorError
 from tocsin.dynamo.writes import Delete, Item, Key, Put, Value
 from tocsin.keys.chain import chain_devices
 from tocsin.keys.context import log_damage

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tocsin.accounts.lease import read_lease
 from tocsin.accounts.limits import first_contacts_limit
-from tocsin.connector_client.client import ConnectorError
+from tocsin.connector_client.errors import ConnectorError
 from tocsin.keys.errors import NoAccount, NotPaired
 from tocsin.notify.parking import NotTold
 

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tocsin.connector_client.client import ConnectorError, IqError
+from tocsin.connector_client.errors import ConnectorError, IqError
 from tocsin.dynamo.table import TableError
 from tocsin.keys.errors import Contended
 from tocsin.timestamps import from_seconds

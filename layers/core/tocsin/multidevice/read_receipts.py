@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from tocsin.connector_client.client import ConnectorError
+from tocsin.connector_client.errors import ConnectorError
 from tocsin.multidevice.account import Account
 from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.errors import WireError

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from tocsin.connector_client.client import (
+from tocsin.connector_client.errors import (
     AckTimeout,
     ConnectorAway,
     ConnectorError,

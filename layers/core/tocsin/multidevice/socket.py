@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tocsin.accounts.state import LOGGED_IN, AccountState, may_send
 from tocsin.accounts.whereabouts import LeaseRefused
 from tocsin.connector_client import protocol
-from tocsin.connector_client.client import ConnectorError, KeyUsed
+from tocsin.connector_client.errors import ConnectorError, KeyUsed
 from tocsin.connector_client.protocol import NEW_CHAT_QUOTA
 from tocsin.multidevice.refusals import (
     QUOTA,

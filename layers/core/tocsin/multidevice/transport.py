@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from tocsin.connector_client.client import ConnectorError
+from tocsin.connector_client.errors import ConnectorError
 from tocsin.connector_client.protocol import pace_words
 from tocsin.keys.errors import Contended, NoAccount, NoOutbound, NotPaired, OtherPairing
 from tocsin.multidevice.account import Account, Connector

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tocsin.whatsapp.bounds import MAX_TOLD
@@ -57,6 +58,19 @@ def _number(error: Node, name: str) -> int | None:
 def request(kind: str, namespace: str, *children: Node, to: JID = SERVER) -> Node:
     """An iq of type `get` or `set`, still without id."""
     return Node("iq", {"to": to, "type": kind, "xmlns": namespace}, children or None)
+
+
+def with_id(node: Node, request_id: str) -> Node:
+    """The iq under this id. A usync query has an id of its own, of the same shape."""
+    content = node.content
+    if isinstance(content, tuple) and node.child("usync") is not None:
+        content = tuple(
+            replace(child, attrs={**child.attrs, "sid": request_id})
+            if child.attrs.get("sid") == ""
+            else child
+            for child in content
+        )
+    return replace(node, attrs={**node.attrs, "id": request_id}, content=content)
 
 
 def keepalive() -> Node:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tocsin.signal.x3dh import SignedPreKey
+from tocsin.whatsapp.device_keys import DeviceKeys
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.proto.payload_pb2 import ClientPayload, DeviceProps
 
@@ -26,6 +27,18 @@ class ClientInfo:
     os_version: tuple[int, int, int] = (22, 4, 4)
     language: str = "en"
     country: str = "US"
+
+
+def first_payload(info: ClientInfo, keys: DeviceKeys) -> bytes:
+    """What a connection begins with: a login where the device has one, else a registration."""
+    if keys.login is not None:
+        return login_payload(info, keys.login.jid, keys.login.login_counter)
+    return registration_payload(
+        info,
+        registration_id=keys.registration_id,
+        identity=keys.identity.public,
+        signed_prekey=keys.signed_prekey,
+    )
 
 
 def registration_payload(

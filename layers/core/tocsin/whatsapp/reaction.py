@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
+from tocsin.whatsapp.errors import HandshakeFailed, InvalidCertificate
 from tocsin.whatsapp.node import Node
 
 
@@ -111,8 +113,18 @@ _BANS: Final = {
 }
 
 
-def on_stream_error(node: Node) -> Reaction:
-    """The reaction to `<stream:error>`. What isn't in the tables keeps the keys and backs off."""
+def on_handshake_failed(error: HandshakeFailed) -> Reaction:
+    """The reaction to a server that couldn't prove itself."""
+    if isinstance(error, InvalidCertificate):
+        return replace(BAD_CERTIFICATE, detail=error.reason)
+    return replace(HANDSHAKE_FAILED, detail=str(error))
+
+
+def on_stream_error(node: Node, last_sent: Iterable[Node] = ()) -> Reaction:
+    """The reaction to `<stream:error>`. What isn't in the tables keeps the keys and backs off.
+
+    `last_sent`: if the server found a stanza malformed, it is one of these, and only we know them.
+    """
     conflict = node.child("conflict")
     conflict_type = conflict.optional_str("type") if conflict is not None else None
     if conflict_type == "device_removed":
@@ -123,12 +135,19 @@ def on_stream_error(node: Node) -> Reaction:
     if code in STREAM_ERRORS:
         return STREAM_ERRORS[code]
     if node.child("xml-not-well-formed") is not None:
-        return _backoff("malformed-stanza", alert=True)
+        detail = "last sent: " + ", ".join(map(_named, last_sent))
+        return replace(_backoff("malformed-stanza", alert=True), detail=detail)
     unacked = node.child("ack")
     if unacked is not None:
         detail = f"{unacked.optional_str('class')} {unacked.optional_str('id')}"
         return replace(_backoff("unacked", alert=True), detail=detail[:200])
     return replace(_backoff("unknown-stream-error", alert=True), detail=repr(node)[:200])
+
+
+def _named(node: Node) -> str:
+    """A stanza as it may stand in a log: what it is, not what is in it."""
+    parts = (node.tag, node.attrs.get("type"), node.attrs.get("xmlns"), node.attrs.get("id"))
+    return " ".join(str(part) for part in parts if part)
 
 
 def on_failure(node: Node) -> Reaction:

@@ -1,4 +1,4 @@
-"""What follows from something that happened while a device is linked: events to tell, a request to send."""
+"""What follows from something that happened while a device is linked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tocsin.whatsapp.events import Event
 from tocsin.whatsapp.node import Node
+from tocsin.whatsapp.reaction import Reaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,5 +20,9 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Then:
+    """In this order: a stanza to send, events to tell, a request to send, the end of the connection."""
+
     events: list[Event] = field(default_factory=list)
     ask: Ask | None = None
+    send: Node | None = None
+    end: Reaction | None = None

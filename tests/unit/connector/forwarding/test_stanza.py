@@ -11,8 +11,9 @@ from dataclasses import replace
 import pytest
 
 from tocsin.connector.forwarding.stanza import MAX_BYTES, Origin, TooLarge, fingerprint, group, pack
+from tocsin.whatsapp.decoder import decode
 from tocsin.whatsapp.jid import JID
-from tocsin.whatsapp.node import Node, decode
+from tocsin.whatsapp.node import Node
 
 ORIGIN = Origin("default", incarnation=3, epoch=7)
 ANN = JID.parse("1234@lid")

@@ -27,11 +27,11 @@ from tests.support.running_endpoint import (
 )
 from tocsin.connector.gateway.endpoint import Handling, Refusal
 from tocsin.connector.gateway.httpd import Limits
-from tocsin.connector_client import client as errors
-from tocsin.connector_client import protocol
-from tocsin.connector_client.client import ConnectorClient
+from tocsin.connector_client import errors, protocol
+from tocsin.connector_client.client import GRACE_SECONDS, ConnectorClient
 from tocsin.connector_client.protocol import pace_words
-from tocsin.whatsapp.node import Node, encode
+from tocsin.whatsapp.encoder import encode
+from tocsin.whatsapp.node import Node
 
 IQ = Node("iq", {"type": "get", "xmlns": "w:p"}, (Node("ping"),))
 Another = Callable[..., RunningEndpoint]
@@ -168,7 +168,7 @@ def test_a_file_that_waits_on_the_wire_isn_t_given_up_as_a_message_is(loop: Loop
         line = idle._http
         assert line is not None
         patience.append(line.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
-    assert patience == [(protocol.UPLOAD_TIMEOUT + errors.GRACE_SECONDS) * 1000, 5000]
+    assert patience == [(protocol.UPLOAD_TIMEOUT + GRACE_SECONDS) * 1000, 5000]
     loop.run(gateway.endpoint.close(0.1))
 
 

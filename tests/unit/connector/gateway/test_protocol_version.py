@@ -11,8 +11,9 @@ import pytest
 
 from tests.support.running_endpoint import TOKEN, Profile, RunningEndpoint
 from tocsin.connector_client import protocol
-from tocsin.connector_client.client import ProtocolRefused
-from tocsin.whatsapp.node import Node, encode
+from tocsin.connector_client.errors import ProtocolRefused
+from tocsin.whatsapp.encoder import encode
+from tocsin.whatsapp.node import Node
 
 IQ = Node("iq", {"type": "get", "xmlns": "w:p"}, (Node("ping"),))
 OURS = protocol.VERSION

@@ -13,7 +13,8 @@ from tocsin.accounts.lease import LeaseKeeper
 from tocsin.accounts.whereabouts import WHEREABOUTS, read_whereabouts
 from tocsin.connector.gateway.endpoint import Refusal
 from tocsin.connector_client import protocol
-from tocsin.connector_client.client import ConnectorClient, KeyUsed, LeaseUntrusted
+from tocsin.connector_client.client import ConnectorClient
+from tocsin.connector_client.errors import KeyUsed, LeaseUntrusted
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Update
 from tocsin.tables.keys import lease_key

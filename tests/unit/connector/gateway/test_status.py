@@ -19,7 +19,8 @@ from tocsin.connector_client import protocol
 from tocsin.settings.reader import unchanged_settings
 from tocsin.signal.curve import key_pair
 from tocsin.signal.wire import MAC_LENGTH, encode_signal_message
-from tocsin.whatsapp.node import Node, encode
+from tocsin.whatsapp.encoder import encode
+from tocsin.whatsapp.node import Node
 
 IQ = Node("iq", {"type": "get"})
 RATCHET = key_pair(bytes(32)).public

@@ -13,14 +13,15 @@ from tests.support.fake_whatsapp import Device, message_from, wrapped
 from tests.support.memory_aws import MemoryAccount
 from tests.support.wired_functions import WiredFunctions, receipt_of, texts
 from tests.support.wired_steps import garbled, orders, our_bundle, replies, retry_of, sessions
-from tocsin.connector_client.client import ConnectorAway
+from tocsin.connector_client.errors import ConnectorAway
 from tocsin.dynamo.writes import Put, Update
 from tocsin.notify.failure import Wait
 from tocsin.notify.notification import State
 from tocsin.signal.padding import pad
 from tocsin.signal.session import Ciphertext
+from tocsin.whatsapp.encoder import encode
 from tocsin.whatsapp.jid import JID, PN, SERVER
-from tocsin.whatsapp.node import Node, encode
+from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.outgoing import device_sent, text_message
 from tocsin.whatsapp.proto.message_pb2 import Message, ProtocolMessage
 

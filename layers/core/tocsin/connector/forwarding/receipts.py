@@ -19,7 +19,10 @@ from dataclasses import dataclass
 from tocsin.connector.forwarding.forwarder import BATCH, Counters, QueueGone, SendBatch, delays
 from tocsin.connector.forwarding.room import Room
 from tocsin.connector.forwarding.stanza import BILLED_BYTES, MAX_BYTES, Origin, Packed, pack_receipts
-from tocsin.whatsapp.node import EncodeError, Node, decode, encode
+from tocsin.whatsapp.decoder import decode
+from tocsin.whatsapp.encoder import encode
+from tocsin.whatsapp.errors import EncodeError
+from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.receipts import is_report
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,10 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tocsin.whatsapp.encoder import encode
+from tocsin.whatsapp.errors import EncodeError
 from tocsin.whatsapp.jid import JID
-from tocsin.whatsapp.node import EncodeError, Node, encode
+from tocsin.whatsapp.node import Node
 
 MAX_BYTES = 256 * 1024
 """What an SQS message may hold, body and attributes together (the older limit, which every region has)."""

@@ -18,8 +18,10 @@ from typing import Protocol
 from tocsin.connector.gateway.httpd import Answer, Handler, Head, HttpsServer, Limits
 from tocsin.connector_client import protocol
 from tocsin.settings.declared import AUDIENCES
+from tocsin.whatsapp.decoder import decode
+from tocsin.whatsapp.encoder import encode
 from tocsin.whatsapp.errors import WireError
-from tocsin.whatsapp.node import Node, decode, encode
+from tocsin.whatsapp.node import Node
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from tocsin.connector_client.client import ConnectorError
+from tocsin.connector_client.errors import ConnectorError
 from tocsin.connector_client.protocol import RESTRICTION_SECONDS
 from tocsin.multidevice.account import Account
 from tocsin.multidevice.chat_timers import ChatTimers

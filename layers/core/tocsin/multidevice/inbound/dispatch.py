@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tocsin.connector_client.client import ConnectorError
+from tocsin.connector_client.errors import ConnectorError
 from tocsin.keys.errors import OtherPairing
 from tocsin.multidevice.account import Account
 from tocsin.multidevice.chat_timers import ChatTimers

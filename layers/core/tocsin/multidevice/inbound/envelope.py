@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tocsin.whatsapp.bounds import MAX_LABEL, MAX_NUMBER
+from tocsin.whatsapp.decoder import decode
+from tocsin.whatsapp.encoder import encode
 from tocsin.whatsapp.errors import DecodeError
-from tocsin.whatsapp.node import Node, decode, encode
+from tocsin.whatsapp.node import Node
 
 MAX_STANZA_BYTES = 1024 * 1024
 MAX_RECEIPTS = 1000

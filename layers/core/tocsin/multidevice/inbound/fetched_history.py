@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tocsin.connector_client.client import DownloadFailed, Refused
+from tocsin.connector_client.errors import DownloadFailed, Refused
 from tocsin.connector_client.protocol import MAX_DOWNLOAD
 from tocsin.whatsapp.media import HISTORY, KEY_BYTES, DamagedMedia, decrypt
 from tocsin.whatsapp.proto.message_pb2 import HistorySyncNotification
