@@ -15,11 +15,12 @@ from aiohttp import web
 from tocsin_whatsapp_server.directory import Account, UnknownNumber
 from tocsin_whatsapp_server.faults import KINDS, InvalidFault
 from tocsin_whatsapp_server.groups import ADMIN, MEMBER, MODES, Change, Group, UnknownGroup
+from tocsin_whatsapp_server.inbox import InvalidRequest
 from tocsin_whatsapp_server.linking import LinkFailed
 from tocsin_whatsapp_server.pairing import InvalidQr
 from tocsin_whatsapp_server.passkey import FLAGS, ORIGIN, CeremonyRefused
 from tocsin_whatsapp_server.passkey_gate import Shown
-from tocsin_whatsapp_server.phone import InvalidRequest, Phone
+from tocsin_whatsapp_server.phone import Phone
 from tocsin_whatsapp_server.server import NumberTaken, WhatsAppServer
 
 MAX_WAIT_SECONDS = 60.0

@@ -13,11 +13,13 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from tocsin.signal.curve import KeyPair, key_pair
 from tocsin.whatsapp.jid import HOSTED_DEVICE
 from tocsin_whatsapp_server.certificates import certificate_chain
+from tocsin_whatsapp_server.companion import Companion
 from tocsin_whatsapp_server.directory import Device
+from tocsin_whatsapp_server.inbox import InvalidRequest
 from tocsin_whatsapp_server.linking import WaitingCompanions, typed
 from tocsin_whatsapp_server.media import MediaServer
 from tocsin_whatsapp_server.pairing import QrCode
-from tocsin_whatsapp_server.phone import Companion, InvalidRequest, Phone
+from tocsin_whatsapp_server.phone import Phone
 from tocsin_whatsapp_server.session import Identity, Session
 from tocsin_whatsapp_server.switchboard import Random, Switchboard
 

@@ -6,8 +6,9 @@ from tests.support.local_server import BUDI, DEWI, SITI, LocalServer
 from tocsin.whatsapp.iq import group_info
 from tocsin.whatsapp.jid import JID, phash
 from tocsin.whatsapp.node import Node
+from tocsin_whatsapp_server.companion import Companion
 from tocsin_whatsapp_server.group_routing import NOT_A_MEMBER, STALE_ADDRESSING
-from tocsin_whatsapp_server.phone import Companion, InvalidRequest
+from tocsin_whatsapp_server.inbox import InvalidRequest
 
 
 @pytest.fixture

@@ -180,7 +180,7 @@ def told(local: LocalServer, write: Callable[[str], bytes]) -> tuple[str, bool]:
     local.clock.now += write.seconds  # type: ignore[attr-defined]
     again = budi.write(siti.account, "x")
     entry = next(one for one in siti.messages() if one.id == again.id)
-    siti._understand(entry, write(first.id))
+    siti._inbox.understand(entry, write(first.id))
     shown = next(one for one in siti.messages() if one.id == first.id)
     return shown.text or "", shown.edited_at is not None
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.local_server import BUDI, SITI, LocalServer
 from tocsin.whatsapp.node import Node
-from tocsin_whatsapp_server.phone import InvalidRequest
+from tocsin_whatsapp_server.inbox import InvalidRequest
 
 
 @pytest.fixture

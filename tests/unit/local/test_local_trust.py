@@ -8,7 +8,7 @@ from tocsin.whatsapp.bundles import parse_bundle
 from tocsin.whatsapp.jid import HOSTED_DEVICE, SERVER
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.proto.message_pb2 import Message, WebMessageInfo
-from tocsin_whatsapp_server.phone import Companion as LivingCompanion
+from tocsin_whatsapp_server.companion import Companion as LivingCompanion
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from tocsin.whatsapp import usync
 from tocsin.whatsapp.jid import JID, phash
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.proto.message_pb2 import Message, MessageKey, ProtocolMessage
+from tocsin_whatsapp_server.companion import Companion
 from tocsin_whatsapp_server.directory import SignedPreKey
-from tocsin_whatsapp_server.phone import Companion
 
 
 @pytest.fixture
@@ -464,7 +464,7 @@ def test_bundles_that_are_refused_now_cost_nobody_who_has_the_key(wired):
 
 
 def test_a_message_whose_ack_was_lost_is_the_same_message_again(wired):
-    from tocsin.connector_client.client import AckTimeout
+    from tocsin.connector_client.errors import AckTimeout
 
     notification = wired.plan_for_group(1)
     properly = wired.line._taken
@@ -604,9 +604,9 @@ def test_a_key_for_another_group_is_not_taken(wired):
     other = wired.found([siti])
     wired.hear()
     siti._group_keys.own(str(other.jid))
-    wrong = siti._with_sender_key
+    wrong = siti._outbox._with_sender_key
 
-    siti._with_sender_key = lambda group, message=b"": wrong(other, message)  # type: ignore[method-assign]
+    siti._outbox._with_sender_key = lambda group, message=b"": wrong(other, message)  # type: ignore[method-assign]
     siti.write(wired.group, "hello")
     reports = [report for report in wired.hear() if report.kind == "message"]
     assert reports[0].outcome == "asked-again"
