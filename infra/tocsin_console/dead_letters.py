@@ -18,7 +18,7 @@ from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
-from tocsin_console.output import Output, iso_moment, moment, with_json_moments
+from tocsin_console.output import Output, iso_moment, json_iso_moment, moment, with_json_moments
 from tocsin_console.reasons import REASONS
 
 ASKS_ABOVE: Final = 20
@@ -303,7 +303,7 @@ def letter_json(letter: Letter) -> dict[str, Any]:
         "reason": letter.reason,
         "class": letter.class_,
         "detail": letter.detail,
-        "failed_at": letter.failed_at,
+        "failed_at": json_iso_moment(letter.failed_at),
         "attempts": [_masked(attempt) for attempt in letter.attempts],
     }
 

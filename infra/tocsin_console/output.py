@@ -222,6 +222,15 @@ def json_moment(milliseconds: object) -> str | None:
         return None
 
 
+def json_iso_moment(text: str) -> str | None:
+    """An ISO time that somebody else may have written, for programs; None for what isn't one."""
+    try:
+        at = datetime.fromisoformat(text)
+        return json_moment(at.timestamp() * 1000) if at.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
 def with_json_moments(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """The same values for programs; those of these names are moments, in ms."""
     return {name: json_moment(value) if name in names else value for name, value in values.items()}

@@ -17,7 +17,7 @@ from tocsin_console.confirm import confirm
 from tocsin_console.dead_letters import ASKS_ABOVE, demand_known
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NotFound
-from tocsin_console.output import Output, iso_moment
+from tocsin_console.output import Output, iso_moment, json_iso_moment
 from tocsin_console.reasons import REASONS_OF_EVENTS
 
 _LONG_NUMBER = re.compile(r"\+?\d(?:[\s().-]?\d){7,}")
@@ -103,7 +103,7 @@ def event_json(event: RefusedEvent) -> dict[str, Any]:
         "ticket": event.ticket,
         "reason": event.reason,
         "violations": list(event.violations),
-        "refused_at": event.refused_at,
+        "refused_at": json_iso_moment(event.refused_at),
     }
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
 from tests.support.fake_cloud import MemoryCloud, memory_cloud
 from tests.support.fake_deployment import FakeDeployment, Said
+from tests.support.json_times import odd_times
+from tocsin_console.output import Output
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +34,17 @@ def said() -> Said:
 def told() -> Said:
     """What a program reads."""
     return Said(as_json=True)
+
+
+@pytest.fixture(autouse=True)
+def _programs_read_times_in_iso(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Of every document that any of these tests has a command record."""
+    recorded, odd = Output.record, list[str]()
+
+    def record(self: Output, value: Mapping[str, Any]) -> None:
+        odd.extend(odd_times(value))
+        recorded(self, value)
+
+    monkeypatch.setattr(Output, "record", record)
+    yield
+    assert odd == []
