@@ -23,10 +23,11 @@ from tocsin.whatsapp.link_code import unwrap_ephemeral, wrap_ephemeral
 from tocsin.whatsapp.node import Node
 from tocsin_whatsapp_server import pairing, stanzas
 from tocsin_whatsapp_server.directory import Device
+from tocsin_whatsapp_server.links import Link
 from tocsin_whatsapp_server.pairing import InvalidQr, QrCode, Registration, ReplyRefused, Voucher
 from tocsin_whatsapp_server.passkey_gate import TYPED, PasskeyGate
 from tocsin_whatsapp_server.phone import Phone
-from tocsin_whatsapp_server.switchboard import Link, Switchboard
+from tocsin_whatsapp_server.switchboard import Switchboard
 
 log = logging.getLogger(__name__)
 

@@ -5,21 +5,20 @@ phone in this process.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.jid import GROUP, JID, mask
 from tocsin.whatsapp.node import Node
 from tocsin_whatsapp_server import account_health, stanzas
+from tocsin_whatsapp_server.announcements import Announcements
 from tocsin_whatsapp_server.audit import Audit
 from tocsin_whatsapp_server.directory import Account, Device, Directory
+from tocsin_whatsapp_server.disturbances import Disturbances
 from tocsin_whatsapp_server.events import EventLog
-from tocsin_whatsapp_server.faults import Fault, Faults, InvalidFault
+from tocsin_whatsapp_server.faults import Fault, Faults
 from tocsin_whatsapp_server.group_routing import (
     group_ciphertexts,
     route_group_message,
@@ -27,6 +26,8 @@ from tocsin_whatsapp_server.group_routing import (
     shared_ciphertext,
 )
 from tocsin_whatsapp_server.groups import Change, Group, Groups
+from tocsin_whatsapp_server.injections import Injections
+from tocsin_whatsapp_server.links import Link, Links
 from tocsin_whatsapp_server.mailbox import receipt_ids
 from tocsin_whatsapp_server.media import MediaStore
 from tocsin_whatsapp_server.queries import Queries
@@ -35,28 +36,6 @@ from tocsin_whatsapp_server.routing import Delivery, Refused, ciphertexts, route
 log = logging.getLogger(__name__)
 
 Random = Callable[[int], bytes]
-
-SILENT_WHEN_EMPTY = frozenset({"add", "remove", "leave", "promote", "demote"})
-"""Changes of members that are no news if they change nobody."""
-
-LOW_PREKEYS = 5
-"""Below this the owner of the keys is asked for more."""
-
-
-class Link(Protocol):
-    """A connected device, as the switchboard sees it."""
-
-    def send(self, stanza: Node) -> None:
-        """Put a stanza on its way; in order, never blocking."""
-
-    def send_plain(self, plain: bytes, *, sealed: bool = True) -> None:
-        """The same with a frame's plaintext as it is, be it a stanza or not. Not `sealed`: unencrypted."""
-
-    def end(self, last: Node | None) -> None:
-        """Send `last`, if there is something left to say, and close."""
-
-    def drop(self) -> None:
-        """Be gone at once, as if the network had failed; what was on its way is lost."""
 
 
 class Switchboard:
@@ -72,10 +51,29 @@ class Switchboard:
         self.faults = Faults()
         self.media = MediaStore(random, self.events, self.faults)
         self._queries = Queries(self.directory, self.groups, self.audit, self.media)
-        self._links: dict[Device, Link] = {}
+        self._disturbances = Disturbances(self.faults, self.directory)
+        self._links = Links(self._disturbances, self.audit, self.events)
         self.unlinked: set[Link] = set()
         """Connections of clients that wait to be linked."""
-        self._held: dict[Device, list[Node]] = {}
+        self._announcements = Announcements(
+            self.directory,
+            self.audit,
+            self.events,
+            deliver=self.deliver,
+            new_id=self.new_id,
+            now=lambda: self.now,
+            random=random,
+        )
+        self._injections = Injections(
+            self.directory,
+            self._links,
+            self.unlinked,
+            self.events,
+            deliver=self.deliver,
+            ask_for_prekeys=self._announcements.ask_for_prekeys,
+            new_id=self.new_id,
+            now=lambda: self.now,
+        )
         self._inbox: deque[tuple[Device, Node]] = deque()
         self._busy = False
 
@@ -91,11 +89,9 @@ class Switchboard:
 
     def connect(self, device: Device, link: Link) -> None:
         """A device logged in. It gets what waited for it, in order; an older connection of it ends."""
-        before = self._links.pop(device, None)
-        self._held.pop(device, None)
+        before = self._links.add(device, link)
         if before is not None:
             before.end(stanzas.stream_error(conflict="replaced"))
-        self._links[device] = link
         self.faults.freshly_connected(device.account.number, device.number)
         self.events.add("login", account=device.account.number, device=device.number)
         waiting = [letter.stanza for letter in device.mailbox.waiting()]
@@ -110,9 +106,7 @@ class Switchboard:
 
     def disconnect(self, device: Device, link: Link) -> None:
         """The connection is gone. Does nothing if the device is connected anew already."""
-        if self._links.get(device) is link:
-            del self._links[device]
-            self.events.add("logout", account=device.account.number, device=device.number)
+        self._links.lost(device, link)
 
     def is_online(self, device: Device) -> bool:
         return device in self._links
@@ -139,44 +133,11 @@ class Switchboard:
     def deliver(self, device: Device, stanza: Node) -> None:
         """Send a stanza that must arrive: it waits in the device's mailbox until it is confirmed."""
         device.mailbox.put(stanza)
-        self._send(device, stanza)
-
-    def _send(self, device: Device, stanza: Node) -> None:
-        link = self._links.get(device)
-        if link is None or self._is_deaf(device):
-            return
-        for due in self._disturbed(device, stanza):
-            self.audit.stanza_out(device, due.tag)
-            link.send(due)
-
-    def _disturbed(self, device: Device, stanza: Node) -> list[Node]:
-        """What goes out in place of a stanza: itself, unless a fault doubles it or mixes it with others."""
-        account = device.account.number
-        if device.number == 0:
-            return [stanza]
-        if self.faults.take("duplicate", account, device.number):
-            return [stanza, stanza]
-        if stanza.tag not in ("message", "receipt"):
-            return [stanza]
-        fault = self.faults.take("reorder", account, device.number)
-        if fault is None:
-            return [stanza]
-        held = self._held.setdefault(device, [])
-        held.append(stanza)
-        if len(held) < fault.params["size"]:
-            return []
-        del self._held[device]
-        return held[::-1]
-
-    def _is_deaf(self, device: Device) -> bool:
-        """A fault: the socket is open, and nothing goes in or out. Phones have no socket."""
-        return (
-            device.number > 0 and self.faults.take("deaf", device.account.number, device.number) is not None
-        )
+        self._links.send(device, stanza)
 
     def _take(self, device: Device, stanza: Node) -> None:
         account = device.account.number
-        if self._is_deaf(device):
+        if self._disturbances.is_deaf(device):
             return
         self.audit.stanza_in(device, stanza.tag)
         handler = HANDLERS.get(stanza.tag)
@@ -198,28 +159,31 @@ class Switchboard:
         if self.faults.take("iq-silence", account, device.number, xmlns=xmlns):
             return
         if fault := self.faults.take("iq-error", account, device.number, xmlns=xmlns):
-            self._send(device, stanzas.iq_error(iq, fault.params["code"], "injected"))
+            self._links.send(device, stanzas.iq_error(iq, fault.params["code"], "injected"))
             return
         if xmlns == "w:mex":
-            self._send(device, self._account_question(device, iq))
+            self._links.send(device, self._account_question(device, iq))
             return
         counted = iq.child("count") is not None and self.faults.take("prekey-count", account, device.number)
         if counted:
             told = Node("count", {"value": str(counted.params["count"])})
-            self._send(device, stanzas.result(iq, told))
+            self._links.send(device, stanzas.result(iq, told))
             return
         answer = self._queries.answer(device, iq, self.now)
         if not answer.understood:
             first = iq.children()[0].tag if iq.children() else ""
             log.info("empty answer to iq %s <%s> of %s", xmlns, first, mask(account))
             self.events.add("unknown-iq", account=account, device=device.number, xmlns=xmlns, child=first)
-        self._send(device, self._with_spoilt_bundles(answer.stanza) if xmlns == "encrypt" else answer.stanza)
+        self._links.send(
+            device,
+            self._disturbances.with_spoilt_bundles(answer.stanza) if xmlns == "encrypt" else answer.stanza,
+        )
         if iq.child("active") is not None:
             self.events.add("active", account=account, device=device.number)
         if answer.uploaded:
             self.events.add("prekeys", account=account, device=device.number, uploaded=answer.uploaded)
         for drained in answer.drained:
-            self._ask_for_prekeys(drained)
+            self._announcements.ask_for_prekeys(drained)
         for contact in answer.trusted:
             self.trust(device.account, contact)
         if answer.removed is not None:
@@ -236,28 +200,6 @@ class Switchboard:
             told = account_health.ERRORS
         return stanzas.result(iq, Node("result", {}, told))
 
-    def _with_spoilt_bundles(self, answer: Node) -> Node:
-        """The answer to a request for keys, with those bundles spoilt that a fault is aimed at."""
-        listed = answer.child("list")
-        if listed is None or not listed.children("user"):
-            return answer
-        users = tuple(self._maybe_spoilt(user) for user in listed.children("user"))
-        return Node(answer.tag, answer.attrs, (Node("list", listed.attrs, users),))
-
-    def _maybe_spoilt(self, user: Node) -> Node:
-        target = self.directory.device(user.attr_jid("jid"))
-        fault = target and self.faults.take("bundle", target.account.number, target.number)
-        return stanzas.spoilt_bundle(user, fault.params["what"]) if fault else user
-
-    def _noted(self, ack: Node, device: Device, to: str | None) -> Node:
-        """The ack of a message, with what a fault has the server say in it."""
-        account, notes = device.account.number, dict(ack.attrs)
-        if self.faults.take("phash", account, device.number, to=to):
-            notes["phash"] = "2:AAAAAAAA"
-        if self.faults.take("refresh-lid", account, device.number, to=to):
-            notes["refresh_lid"] = "true"
-        return Node(ack.tag, notes, ack.content)
-
     def _message(self, device: Device, message: Node) -> None:
         """Acknowledge first, then deliver, so that the ack comes before the receipts."""
         account, to = device.account, self._addressee(message.attr_jid("to"))
@@ -268,12 +210,12 @@ class Switchboard:
             return
         if fault := self.faults.take("ack-error", account.number, device.number, to=to):
             self._note_fault(fault, message)
-            self._send(device, stanzas.message_ack(message, self.now, error=fault.params["code"]))
+            self._links.send(device, stanzas.message_ack(message, self.now, error=fault.params["code"]))
             return
         shown = self._shown_token(account, message)
         try:
             self._check_health(device, message)
-            if not shown and self._wants_token(device, message, to):
+            if not shown and self._disturbances.wants_token(device, message, to):
                 raise Refused(463, "neither a privacy token nor a contact secret")
             deliveries, ack = self._route(device, message)
         except Refused as refused:
@@ -284,11 +226,11 @@ class Switchboard:
                 code=refused.code,
                 reason=refused.reason,
             )
-            self._send(device, stanzas.message_ack(message, self.now, error=refused.code))
+            self._links.send(device, stanzas.message_ack(message, self.now, error=refused.code))
             return
         lost = self.faults.take("lose-acks", account.number, device.number, to=to)
         if lost is None:
-            self._send(device, self._noted(ack, device, to))
+            self._links.send(device, self._disturbances.noted(ack, device, to))
         else:
             self._note_fault(lost, message)
         self.events.add(
@@ -301,7 +243,7 @@ class Switchboard:
             token=shown,
         )
         for delivery in deliveries:
-            self.deliver(delivery.device, self._maybe_without_copy(delivery))
+            self.deliver(delivery.device, self._disturbances.maybe_without_copy(delivery))
         if lost is not None:
             self._drop_if_asked(lost, device)
 
@@ -324,25 +266,6 @@ class Switchboard:
         if token is not None and contact is not None:
             return "token" if account.tokens.get(contact.number) == token.content else ""
         return "secret" if message.child("cstoken") is not None else ""
-
-    def _wants_token(self, device: Device, message: Node, to: str | None) -> bool:
-        """A fault, which meets a message to another person: no resend, and nothing to a group."""
-        account, contact = device.account, self.directory.account(message.attr_jid("to"))
-        if contact in (None, account) or message.attrs.get("device_fanout") == "false":
-            return False
-        return self.faults.take("want-token", account.number, device.number, to=to) is not None
-
-    def _maybe_without_copy(self, delivery: Delivery) -> Node:
-        """A fault: the device gets the message without a copy for it."""
-        device = delivery.device
-        peer = delivery.stanza.attrs.get("category") == "peer"
-        if (
-            device.number
-            and not peer
-            and self.faults.take("unavailable", device.account.number, device.number)
-        ):
-            return stanzas.without_copy(delivery.stanza)
-        return delivery.stanza
 
     def _addressee(self, to: JID) -> str | None:
         """How faults and events name it: a number, or a group's JID."""
@@ -379,7 +302,7 @@ class Switchboard:
 
     def _receipt(self, device: Device, receipt: Node) -> None:
         device.mailbox.confirm(receipt)
-        self._send(device, stanzas.receipt_ack(receipt))
+        self._links.send(device, stanzas.receipt_ack(receipt))
         group = self.groups.find(receipt.attr_jid("to"))
         sender = self.directory.account(receipt.attr_jid("participant" if group else "to"))
         self.events.add(
@@ -432,184 +355,49 @@ class Switchboard:
     def _nothing(self, device: Device, stanza: Node) -> None:
         """Presence, chat states and in-band notes need no answer."""
 
-    # -- groups ------------------------------------------------------------------------------------------
+    # -- what the server says and does by itself ---------------------------------------------------------
 
     def group_changed(self, change: Change) -> None:
         """Tell the members' devices, and those of whoever is out by it."""
-        self.events.add(
-            "group",
-            group=str(change.group.jid),
-            action=change.action,
-            author=change.author.number,
-            members=[account.number for account in change.accounts],
-        )
-        if change.action in SILENT_WHEN_EMPTY and not change.accounts:
-            return
-        for account in change.told:
-            for device in account.devices.values():
-                self.deliver(device, change.notification(self.new_id(), self.now))
-
-    # -- what the server says by itself ------------------------------------------------------------------
+        self._announcements.group_changed(change)
 
     def bundle_taken(self, device: Device, prekey: tuple[int, bytes] | None) -> None:
         """A phone of this process took a bundle; the same audit applies to it."""
-        if prekey is not None:
-            self.audit.prekey_handed_out(device, *prekey)
-        self._ask_for_prekeys(device)
-
-    def _ask_for_prekeys(self, device: Device) -> None:
-        if device.account.devices.get(device.number) is not device:
-            return
-        asked = any(_asks_for_prekeys(letter.stanza) for letter in device.mailbox.waiting())
-        if len(device.prekeys) < LOW_PREKEYS and not asked:
-            self.deliver(device, stanzas.prekeys_low(len(device.prekeys), self.new_id(), self.now))
+        self._announcements.bundle_taken(device, prekey)
 
     def linked(self, device: Device) -> None:
         """A companion was linked: tell the account's other devices and its contacts."""
-        self.events.add(
-            "linked", account=device.account.number, device=device.number, platform=device.platform
-        )
-        self._devices_changed(device, "add")
+        self._announcements.linked(device)
 
     def unlink(self, device: Device) -> None:
         """Remove a companion, whoever wanted it. Its connection ends with device_removed."""
-        account = device.account
-        account.devices.pop(device.number, None)
-        link = self._links.pop(device, None)
+        device.account.devices.pop(device.number, None)
+        link = self._links.remove(device)
         if link is not None:
             link.end(stanzas.stream_error(401, conflict="device_removed"))
-        self.events.add("unlinked", account=account.number, device=device.number)
-        self._devices_changed(device, "remove")
-
-    def _devices_changed(self, device: Device, change: str) -> None:
-        account = device.account
-        for own in account.devices.values():
-            if own is not device:
-                self.deliver(own, stanzas.own_devices_changed(account, self.new_id(), self.now))
-        for other in self._contact_devices(account):
-            self.deliver(other, stanzas.devices_changed(device, change, self.new_id(), self.now))
+        self._announcements.unlinked(device)
 
     def identity_changed(self, account: Account) -> None:
         """The phone was installed anew: its companions are gone, and its contacts are told."""
         for companion in [device for device in account.devices.values() if device.number]:
             self.unlink(companion)
-        for other in self._contact_devices(account):
-            self.deliver(other, stanzas.identity_changed(account, self.new_id(), self.now))
+        self._announcements.identity_changed(account)
 
     def trust(self, issuer: Account, contact: Account) -> None:
         """`issuer` issued a privacy token: from now on `contact` may show it."""
-        token = contact.tokens[issuer.number] = self.random(16)
-        issuer.trusts.add(contact.number)
-        self.events.add("trust", account=issuer.number, to=contact.number)
-        for device in contact.devices.values():
-            self.deliver(device, stanzas.privacy_token(issuer, contact, token, self.new_id(), self.now))
-
-    def _contact_devices(self, account: Account) -> list[Device]:
-        numbers = sorted(account.contacts - {account.number})
-        return [device for number in numbers for device in self.directory.by_number(number).devices.values()]
-
-    # -- faults ------------------------------------------------------------------------------------------
+        self._announcements.trust(issuer, contact)
 
     def inject(self, fault: Fault) -> int:
-        """Do what happens at once; how many devices it hit. Faults that lie in wait are found when due."""
-        self.events.add("fault", fault=fault.as_json())
-        hit = [device for device in self._links if fault.aim.meets(device.account.number, device.number)]
-        companions = [device for device in hit if device.number]
-        if fault.kind == "drain-prekeys":
-            return self._drain_prekeys(fault)
-        if fault.kind == "pile-up":
-            return self._pile_up(fault)
-        if fault.kind == "drop-linking":
-            for link in tuple(self.unlinked):
-                link.drop()
-        if fault.kind in account_health.CHANGES:
-            return self._change_health(fault)
-        if fault.kind == "ask-prekeys":
-            for device in companions:
-                self.deliver(device, stanzas.prekeys_low(fault.params["count"], self.new_id(), self.now))
-        elif fault.kind == "trickle":
-            for device in companions:
-                news = stanzas.picture_changed("6289000000000", self.new_id(), self.now)
-                self.deliver(device, Node(news.tag, {**news.attrs, "offline": "0"}, news.content))
-        elif fault.kind == "say":
-            plain = _plain(fault.params["plain"])
-            for device in companions:
-                self._links[device].send_plain(plain, sealed=fault.params["sealed"])
-        elif fault.kind == "drop":
-            for device in companions:
-                self._drop(device)
-        elif fault.kind == "stream-error":
-            code, conflict, text = (fault.params[name] for name in ("code", "conflict", "text"))
-            for device in companions:
-                self._end(device, stanzas.stream_error(code or None, conflict or None, text or None))
-        return len(companions)
-
-    def _change_health(self, fault: Fault) -> int:
-        """Change what accounts may do, and tell their companions, online or not."""
-        accounts = [one for one in self.directory if fault.aim.account in (None, one.number)]
-        for account in accounts:
-            updates = account_health.change(account.health, fault.kind, fault.params, fault.aim.to, self.now)
-            for device in account.devices.values() if updates else ():
-                if device.number:
-                    self.deliver(device, account_health.notification(updates, self.new_id(), self.now))
-        return len(accounts)
-
-    def _aimed_at(self, fault: Fault) -> list[Device]:
-        """The devices that are meant, online or not."""
-        return [
-            device
-            for account in self.directory
-            for device in account.devices.values()
-            if fault.aim.meets(account.number, device.number)
-        ]
-
-    def _pile_up(self, fault: Fault) -> int:
-        """What nobody needs to read and everybody must acknowledge: news of strangers' pictures."""
-        devices = [device for device in self._aimed_at(fault) if device.number]
-        for place in range(fault.params["n"]):
-            sender = str(6289000000000 + place % fault.params["senders"])
-            for device in devices:
-                self.deliver(device, stanzas.picture_changed(sender, self.new_id(), self.now))
-        return len(devices)
-
-    def _drain_prekeys(self, fault: Fault) -> int:
-        devices = self._aimed_at(fault)
-        for device in devices:
-            device.prekeys.clear()
-            self._ask_for_prekeys(device)
-        return len(devices)
+        """Do what happens at once; how many devices it hit."""
+        return self._injections.inject(fault)
 
     def _drop_if_asked(self, fault: Fault, device: Device) -> None:
         """A phone has no socket to be cut."""
         if fault.params["drop"] and device.number:
-            self._drop(device)
-
-    def _drop(self, device: Device) -> None:
-        link = self._links.get(device)
-        if link is not None:
-            link.drop()
-            self.disconnect(device, link)
-
-    def _end(self, device: Device, last: Node) -> None:
-        link = self._links.get(device)
-        if link is not None:
-            link.end(last)
-            self.disconnect(device, link)
+            self._links.drop(device)
 
     def _note_fault(self, fault: Fault, message: Node) -> None:
         self.events.add("fault-met", fault=fault.kind, id=message.attr_str("id"))
-
-
-def _plain(text: str) -> bytes:
-    """Raises InvalidFault."""
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
-        raise InvalidFault("say: plain is base64 of a frame's plaintext, flag byte first") from error
-
-
-def _asks_for_prekeys(stanza: Node) -> bool:
-    return stanza.tag == "notification" and stanza.child("count") is not None
 
 
 HANDLERS: dict[str, Callable[[Switchboard, Device, Node], None]] = {
