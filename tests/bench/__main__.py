@@ -28,6 +28,7 @@ BENCHMARKS = (
     "messages",
     "receiving",
     "door",
+    "hooks",
     "conflicts",
     "crypto",
     "nodes",

@@ -50,6 +50,7 @@ HANDLERS = {
     "publish_outcomes": Handler("PublishOutcomesFunction", "app.publisher()"),
     "maintain_sessions": Handler("MaintainSessionsFunction", "app.maintainer()"),
     "receive_webhook": Handler("ReceiveWebhookFunction", "app.door()"),
+    "deliver_webhooks": Handler("DeliverWebhooksFunction", "app.deliveries()"),
 }
 
 VARIABLES = {
@@ -66,6 +67,7 @@ VARIABLES = {
     "NOTIFICATIONS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/0/notifications.fifo",
     "DEAD_LETTERS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/0/dead-letters.fifo",
     "STANZAS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/0/stanzas.fifo",
+    "HOOKS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/0/hooks.fifo",
     "RECEIPTS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/0/receipts",
     "TICKET_EVENTS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/0/tickets",
     "TICKET_EVENTS_DEAD_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/0/refused",

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 from moto import mock_aws
 
+from tests.support.cloudformation import deployed
 from tests.support.handlers import Context, load
+from tests.support.iam import rights_of
 from tests.support.listener import Listener, listening
+from tests.support.recorded_calls import Call, without_call, without_right
+from tests.support.recording.calls import calls
 from tests.support.sealed_texts import SECRET, TEXTS
 from tocsin.dynamo.table import DynamoTable
+from tocsin.hooks.delivery import DELIVERED
 from tocsin.hooks.endpoint import Endpoint
 from tocsin.hooks.outcome import Told
 from tocsin.hooks.queue import Order
@@ -89,7 +96,7 @@ def record(app: ModuleType, receives: int = 1, body: str | None = None) -> dict[
     sqs.send_message(
         QueueUrl=url,
         MessageBody=body or Order.of("h-1", told()).to_json(),
-        MessageGroupId="g",
+        MessageGroupId=f"g{receives}",
         MessageDeduplicationId=str(receives),
     )
     [message] = sqs.receive_message(QueueUrl=url)["Messages"]
@@ -184,3 +191,69 @@ def test_neither_url_nor_secret_nor_words_are_logged(
     assert "webhook" in logged
     for word in ("s3cret", KEY, "TCK-1"):
         assert word not in logged
+
+
+# -- its rights --------------------------------------------------------------------------------------------
+
+
+IN_THE_TEMPLATE = {
+    "table/notifications": "table/NotificationsTable",
+    "table/notifications/index/watch": "table/NotificationsTable/index/watch",
+    "sqs:hooks.fifo": "sqs:HooksQueue",
+    "secret:texts": "secret:TextsSecret",
+}
+BY_LAMBDA = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+"""What brings the orders asks for these."""
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> set[Call]:
+    """The calls that are made of AWS from here on, as IAM sees them."""
+    found: set[Call] = set()
+    ask = BaseClient._make_api_call
+
+    def noting(client: BaseClient, operation: str, asked: dict[str, Any]) -> Any:
+        for action, resource, limited in calls(client.meta.service_model.service_name, operation, asked):
+            place = IN_THE_TEMPLATE.get(resource, resource)
+            found.add(Call("deliver_webhooks", action, place, limited))
+        return ask(client, operation, asked)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", noting)
+    return found
+
+
+def test_two_outcomes_behind_one_that_fails_need_every_right_and_no_other(
+    app: ModuleType, listener: Listener, made: set[Call]
+) -> None:
+    listener.statuses += [500, 500]
+    store().add(Endpoint("h-1", f"{listener.url}/hook", KEY))
+    outcomes = [
+        Told.of("NotificationRead", {"id": f"o-{number}", "ticket_id": "TCK-1"}, 1_800_000_000_000 + number)
+        for number in (1, 2, 3)
+    ]
+    orders = [record(app, number, Order.of("h-1", one).to_json()) for number, one in enumerate(outcomes, 1)]
+    made.clear()
+    for one in (orders[0], *orders):
+        run(app, one)
+    delivery = store().get("h-1", outcomes[0].turn)
+    assert delivery is not None
+    assert delivery.due_at is not None
+    app.deliveries()._clock = lambda: delivery.due_at / 1000 + 1
+    app.lambda_handler({}, Context())
+    app.deliveries()._clock = time.time
+    for _ in outcomes:
+        called = boto3.client("sqs").receive_message(QueueUrl=app.config().queue_url)
+        [message] = called["Messages"]
+        run(app, {**orders[0], "body": message["Body"]})
+        boto3.client("sqs").delete_message(
+            QueueUrl=app.config().queue_url, ReceiptHandle=message["ReceiptHandle"]
+        )
+    told = [store().get("h-1", one.turn) for one in outcomes]
+    assert [one and one.state for one in told] == [DELIVERED] * 3
+    by_function = {call for call in made if call.action not in BY_LAMBDA}
+    rights = rights_of(deployed({"OutcomeHooks": "on"}), "DeliverWebhooksRole")
+    assert without_right(by_function, rights) == []
+    unused = {
+        (action, of) for action, of in without_call(rights, by_function) if not action.startswith("logs:")
+    }
+    assert {one for one in unused if one[0] not in BY_LAMBDA} == set()
