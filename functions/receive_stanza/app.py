@@ -99,14 +99,15 @@ def give_back(lane: Lane[Handled]) -> None:
     After what nobody foresaw that is soon, and later each time."""
     if not lane.waiting:
         return
-    handles, seconds = [record.handle for record in lane.waiting], lane.again_after
     try:
-        _, redelivery = receiver()
-        again = wait_seconds(lane.waiting[0].receives) if seconds is None else seconds
-        redelivery.give_back(handles, again)
+        stanzas, redelivery = receiver()
+        seconds = stanzas.spare_unbegun(lane)
+        if lane.waiting:
+            again = wait_seconds(lane.waiting[0].receives) if seconds is None else seconds
+            redelivery.give_back([record.handle for record in lane.waiting], again)
     except Exception:
         # What is done stays done, and what waits comes when its time in the queue is over.
-        logger.exception("stanzas could not be given back early", stanzas=len(handles))
+        logger.exception("stanzas could not be given back early", stanzas=len(lane.waiting))
 
 
 def tell(tried: Sequence[Tried[Handled]], failed: int) -> None:

@@ -94,19 +94,20 @@ START_OVER_RECEIVES = 50
 
 
 def give_back(lane: Lane[Verdict]) -> None:
-    """Let what waits in a lane come again when it is due. Behind what raised again and again, copies start
-    over: they were counted with it and never tried."""
+    """Let what waits in a lane come again when it is due. Of what was counted again and again and never tried
+    copies start over: what stands behind one that raised, and what others left no time."""
     waiting, seconds = lane.waiting, lane.again_after
     if not waiting:
         return
     try:
         _, redelivery = sender()
-        if seconds is not None:
-            redelivery.give_back([record.handle for record in waiting], seconds)
-        elif waiting[0].receives >= START_OVER_RECEIVES and waiting[1:]:
-            for record in waiting[1:]:
+        untried = waiting[1:] if lane.is_begun else waiting
+        if seconds in (None, 0) and waiting[0].receives >= START_OVER_RECEIVES:
+            for record in untried:
                 redelivery.start_over(record)
-            lane.cut_off(waiting[1:])
+            lane.cut_off(untried)
+        if seconds is not None and lane.waiting:
+            redelivery.give_back([record.handle for record in lane.waiting], seconds)
     except Exception:
         # What is done stays done, and what waits comes when its time in the queue is over.
         logger.exception("orders could not be given back early", orders=len(waiting))

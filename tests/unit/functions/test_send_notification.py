@@ -22,6 +22,7 @@ from tocsin import aws
 from tocsin.bootstrap.send_notification import delivery
 from tocsin.notify.config import Environment, MissingVariable, SendConfig
 from tocsin.notify.delivery import Verdict
+from tocsin.notify.lanes import Lane, Record
 from tocsin.notify.queues import Order
 from tocsin.notify.redelivery import Redelivery
 
@@ -342,3 +343,15 @@ def test_what_waits_behind_an_order_that_raises_again_and_again_is_not_buried_wi
     buried_after = properties("NotificationsQueue")["RedrivePolicy"]["maxReceiveCount"]
     assert buried_after == 2 * app.START_OVER_RECEIVES
     assert left == ["broken", *([] if starts_over else [behind["messageId"]])]
+
+
+@pytest.mark.parametrize(("receives", "starts_over"), [(49, False), (50, True)])
+def test_an_order_that_others_left_no_time_starts_over_before_it_would_be_buried(
+    app: ModuleType, wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch, receives: int, starts_over: bool
+) -> None:
+    copied: list[str] = []
+    monkeypatch.setattr(Redelivery, "start_over", lambda self, record: copied.append(record.message_id))
+    record = Record.of(enqueued(wired))._replace(receives=receives)
+    lane = Lane([record])
+    app.give_back(lane)
+    assert (copied, list(lane.waiting)) == (([record.message_id], []) if starts_over else ([], [record]))

@@ -115,13 +115,18 @@ class Lane(Generic[Verdict]):
         self.records = [record for record in self.records if record.message_id not in gone]
 
     @property
+    def is_begun(self) -> bool:
+        """Whether the first of what waits was tried."""
+        return bool(self.tried) and not self.tried[-1].is_done and not self.tried[-1].is_postponed
+
+    @property
     def again_after(self) -> float | None:
         """In how many seconds the queue shall bring what waits; `None`: when its own time is over, as after
         what nobody foresaw."""
-        last = self.tried[-1] if self.tried else None
-        if last is None or last.is_done or last.is_postponed:
-            return 0  # They were not begun, for want of time.
-        return last.verdict.again_after if last.verdict is not None else None
+        if not self.is_begun:
+            return 0  # For want of time.
+        verdict = self.tried[-1].verdict
+        return verdict.again_after if verdict is not None else None
 
 
 class Lanes(Generic[Verdict]):
@@ -134,11 +139,13 @@ class Lanes(Generic[Verdict]):
         seconds_left: Callable[[], float],
         beside: Callable[[], Executor],
         *,
-        before_alone: Callable[[Lane[Verdict], Sequence[Record]], None] | None = None,
+        before_alone: Callable[[Lane[Verdict], Sequence[Lane[Verdict]], Sequence[Record]], None]
+        | None = None,
     ) -> None:
         """`seconds_left`: of the invocation. `beside`: where the lanes but the first run; asked for if there
         are several, so that a single record starts no threads. `before_alone`: called before something of a
-        lane is tried alone, with the records that were done since it was last called."""
+        lane is tried alone, with the lanes whose turn comes later, and the records that were done since it
+        was last called."""
         grouped: dict[str, list[Record]] = {}
         for record in records:
             # What names no lane may be of any: it waits for all that does so, too.
@@ -158,9 +165,9 @@ class Lanes(Generic[Verdict]):
             self._walk(lane)
         for other in others:
             other.result()
-        for lane in sorted(self._postponed(), key=_tries):
-            lane.tried.pop()
-            self._walk(lane, alone=True)
+        postponed = sorted(self._postponed(), key=_tries)
+        for place, lane in enumerate(postponed):
+            self._walk(lane, postponed[place + 1 :])
 
     @property
     def tried(self) -> Iterator[Tried[Verdict]]:
@@ -170,21 +177,27 @@ class Lanes(Generic[Verdict]):
     def _postponed(self) -> list[Lane[Verdict]]:
         return [lane for lane in self.lanes if lane.tried and lane.tried[-1].is_postponed]
 
-    def _walk(self, lane: Lane[Verdict], *, alone: bool = False) -> None:
+    def _walk(self, lane: Lane[Verdict], later: Sequence[Lane[Verdict]] | None = None) -> None:
+        """Try what waits in a lane. `later`: the lanes that are tried alone after it, if it is alone
+        itself."""
+        alone = later is not None
         while lane.waiting:
-            record = lane.waiting[0]
             if self._seconds_left() < self._enough:
                 return
-            if alone:
-                self._prepare(lane)
+            record = lane.waiting[0]
+            if later is not None:
+                if lane.tried and lane.tried[-1].is_postponed:
+                    lane.tried.pop()
+                self._prepare(lane, later)
             lane.tried.append(self._try(record, alone))
             if not lane.tried[-1].is_done:
                 return
 
-    def _prepare(self, lane: Lane[Verdict]) -> None:
+    def _prepare(self, lane: Lane[Verdict], later: Sequence[Lane[Verdict]]) -> None:
         if self._before_alone is not None:
             done = [one.record for one in self.tried if one.is_done]
-            self._before_alone(lane, [record for record in done if record.message_id not in self._named])
+            fresh = [record for record in done if record.message_id not in self._named]
+            self._before_alone(lane, later, fresh)
             self._named.update(record.message_id for record in done)
 
     def _try(self, record: Record, alone: bool) -> Tried[Verdict]:

@@ -15,7 +15,7 @@ from tests.support.templates import properties
 from tocsin.multidevice.inbound.envelope import Report
 from tocsin.multidevice.inbound.stanzas import START_OVER_RECEIVES, SUSPECT_RECEIVES, Handled, Stanzas
 from tocsin.notify.failure import Failure, Wait
-from tocsin.notify.lanes import MAX_LANES, Lanes, Record
+from tocsin.notify.lanes import MAX_LANES, Lane, Lanes, Record
 
 READ = Report("message", "reply")
 MAX_RECEIVES = properties("StanzasQueue")["RedrivePolicy"]["maxReceiveCount"]
@@ -76,16 +76,17 @@ class Queue:
                 self.dead.append(body)
         return [Record(body, body, body, body[0], self.kept[body]) for body in batch if body in self.kept]
 
-    def run(self, seed: int = 1, *, suspects: bool = True) -> None:
-        """Until all is done or dead. Without `suspects`, all are always tried together."""
+    def run(self, seed: int = 1, *, suspects: bool = True, spares: bool = True) -> None:
+        """Until all is done or dead. Without `suspects`, all are always tried together; without `spares`,
+        nobody thinks of suspects whose turn comes later."""
         order, stanzas = random.Random(seed), Stanzas(self, self)  # type: ignore[arg-type]
 
         def handle(record: Record, *, alone: bool) -> Handled:
             return stanzas.handle(record, alone=alone or not suspects)
 
-        def before_alone(lane: Any, done: Any) -> None:
+        def before_alone(lane: Any, later: Any, done: Any) -> None:
             self.dying = False
-            stanzas.before_alone(lane, done)
+            stanzas.before_alone(lane, later if spares else (), done)
 
         while self.kept:
             records = self.receive(order)
@@ -140,6 +141,50 @@ def test_what_follows_the_poison_in_its_lane_starts_over_before_it_would_be_buri
     queue.run()
     assert queue.dead == ["a1"]
     assert [body.rstrip("'") for body in queue.begun] == ["a2", "a3"]
+
+
+def counted_before(counts: dict[str, int], poison: str) -> Queue:
+    """Stanzas that were received so often already, as throttled polls may do."""
+    queue = Queue(list(counts), poison)
+    queue.kept.update(counts)
+    return queue
+
+
+def test_suspects_that_came_more_often_than_what_kills_are_not_buried_untried() -> None:
+    """Each kill counts for them, too, and what came least has its turn first: theirs never comes."""
+    queue = counted_before({"a1": 20, "a2": 20, "b1": 2, "c1": 30}, poison="b1")
+    queue.run()
+    assert queue.dead == ["b1"]
+    assert {body.rstrip("'") for body in queue.done} == {"a1", "a2", "c1"}
+    assert [body.rstrip("'") for body in queue.begun if body[0] == "a"] == ["a1", "a2"]
+
+
+def test_twin_without_a_thought_for_them_they_are_buried() -> None:
+    queue = counted_before({"a1": 20, "b1": 2}, poison="b1")
+    queue.run(spares=False)
+    assert "a1" in queue.dead
+
+
+def unbegun(queue: Queue, receives: int) -> tuple[Lane[Handled], float | None]:
+    """A lane that others left no time, and in how many seconds it comes again."""
+    lane: Lane[Handled] = Lane([Record(name, name, name, "a", receives) for name in queue.bodies])
+    return lane, Stanzas(queue, queue).spare_unbegun(lane)  # type: ignore[arg-type]
+
+
+def test_a_suspect_that_others_leave_no_time_starts_over_before_it_would_be_buried() -> None:
+    queue = Queue(["a1", "a2"], poison="")
+    lane, _ = unbegun(queue, START_OVER_RECEIVES)
+    assert list(queue.kept) == ["a1'", "a2'"]
+    assert list(lane.waiting) == []
+
+
+@pytest.mark.parametrize(("receives", "again"), [(SUSPECT_RECEIVES - 1, 0), (SUSPECT_RECEIVES, 15)])
+def test_a_suspect_that_was_not_begun_gives_way_to_those_whom_nobody_suspects(
+    receives: int, again: float
+) -> None:
+    queue = Queue(["a1"], poison="")
+    lane, seconds = unbegun(queue, receives)
+    assert (seconds, len(lane.waiting)) == (again, 1)
 
 
 def test_a_queue_that_deletes_nothing_now_stops_nobody() -> None:

@@ -8,8 +8,12 @@ tried while nothing else is, after all that is done was deleted:
     later              alone, those first that came least; a kill takes along only what waits, untried
     beyond MAX_RECEIVES   dead letter: what kills, and nobody else
 
-Behind what kills, its own sender's stanzas are brought and counted with it and never tried. Before they could
-be buried with it, copies of them start over.
+What is brought and counted with what kills, and never tried: its own sender's stanzas behind it, and suspects
+that came more often than it did, so whose turn comes later. So is a suspect that others leave no time. Before
+these could be buried, copies of them start over: only what was tried again and again comes to its end.
+
+A suspect that was not begun comes again a little later, not at once. Senders that nobody suspects are handled
+in between, however many suspects there are.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from tocsin.notify.failure import Recover, Retry, Wait
-from tocsin.notify.redelivery import MAX_RECEIVES
+from tocsin.notify.redelivery import FIRST_WAIT_SECONDS, MAX_RECEIVES
 from tocsin.timestamps import from_seconds
 
 if TYPE_CHECKING:
@@ -85,16 +89,33 @@ class Stanzas:
             seconds = self._redelivery.wait_for(record, failure, from_seconds(self._clock()))
             return Handled(put_off=True, again_after=seconds)
 
-    def before_alone(self, lane: Lane[Handled], done: Sequence[Record]) -> None:
-        """Have the queue forget what is done, and save from the dead letters what follows in a lane whose
-        next stanza may kill. Whatever SQS refuses now comes again, which is harmless."""
+    def before_alone(
+        self, lane: Lane[Handled], later: Sequence[Lane[Handled]], done: Sequence[Record]
+    ) -> None:
+        """Have the queue forget what is done, and save from the dead letters what a kill would take along
+        untried. Whatever SQS refuses now comes again, which is harmless."""
         try:
             self._redelivery.forget([record.handle for record in done])
-            behind = lane.waiting[1:]
-            if any(record.receives >= START_OVER_RECEIVES for record in behind):
-                for record in behind:
-                    self._redelivery.start_over(record)
-                lane.cut_off(behind)
-                self._redelivery.forget([record.handle for record in behind])
+            self._spare(lane, lane.waiting[1:])
+            for other in later:
+                self._spare(other, other.waiting)
         except Exception:
             log.exception("a suspect is tried beside stanzas that are still in the queue")
+
+    def spare_unbegun(self, lane: Lane[Handled]) -> float | None:
+        """In how many seconds what waits in a lane shall come again; `None`: after what nobody foresaw. What
+        came often and was not begun starts over. Raises what keeps SQS away."""
+        if lane.is_begun:
+            return lane.again_after
+        self._spare(lane, lane.waiting)
+        is_suspect = bool(lane.waiting) and lane.waiting[0].receives >= SUSPECT_RECEIVES
+        return FIRST_WAIT_SECONDS if is_suspect else 0
+
+    def _spare(self, lane: Lane[Handled], records: Sequence[Record]) -> None:
+        """Let copies of records at the end of a lane start over, if one of them was counted so often that it
+        might be buried. All of them, so that their order holds."""
+        if any(record.receives >= START_OVER_RECEIVES for record in records):
+            for record in records:
+                self._redelivery.start_over(record)
+            lane.cut_off(records)
+            self._redelivery.forget([record.handle for record in records])
