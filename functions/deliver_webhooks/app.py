@@ -27,6 +27,10 @@ METRICS = {
     "dead": "WebhooksDead",
 }
 
+MAX_TRIES = 4
+"""Of an order on which the function fails, within half a minute; then its group goes on without it. The queue
+counts polls that Lambda throttles as well: whom that meets, waits for its next attempt."""
+
 LAST_RECEIVE = 50
 """Then the queue gives an order up on which the function crashed each time."""
 
@@ -77,9 +81,11 @@ def deliver(record: dict[str, Any]) -> Result | None:
         order = Order.parse(record["body"])
     except (ValueError, KeyError, TypeError):
         logger.error("not an order of Tocsin's, dropped", sqs_message=record["messageId"])
+        telemetry.bug()
         return Result("gone")
+    is_stuck = receives_of(record) > MAX_TRIES
     try:
-        result = deliveries().carry_out(order)
+        result = deliveries().put_aside(order) if is_stuck else deliveries().carry_out(order)
     except Exception:
         logger.exception("unforeseen", sqs_message=record["messageId"])
         telemetry.bug()

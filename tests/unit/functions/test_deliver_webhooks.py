@@ -155,7 +155,7 @@ def test_what_nobody_foresaw_comes_again_and_is_counted_when_the_queue_gives_it_
     def broken(order: Order) -> None:
         raise ZeroDivisionError
 
-    app.deliveries().carry_out = broken
+    app.deliveries().carry_out = app.deliveries().put_aside = broken
     one = record(app)
     assert run(app, one) == [{"itemIdentifier": one["messageId"]}]
     assert "WebhooksDead" not in capsys.readouterr().out
@@ -170,7 +170,7 @@ def test_what_nobody_foresaw_comes_again_soon_for_its_group_waits_behind_it(
     def away(order: Order) -> None:
         raise ConnectionError
 
-    app.deliveries().carry_out = away
+    app.deliveries().carry_out = app.deliveries().put_aside = away
     seconds: list[int] = []
     monkeypatch.setattr(
         app.redelivery(), "_let_be_seen", lambda records: seconds.extend(after for _, after in records)

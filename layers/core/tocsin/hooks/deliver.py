@@ -6,6 +6,8 @@
               410  the endpoint is switched off, the delivery dead ◀──────────────┤
               else (3xx too): parked until its next attempt, or dead after the last ◀┘
 
+What the function itself fails at again and again is put aside likewise, as an attempt that crashed.
+
 A dead delivery lies in the table for two weeks and can be sent again (`tocsin hooks resend`).
 """
 
@@ -21,6 +23,7 @@ from typing import TYPE_CHECKING
 from tocsin.guarded_http import PUBLIC, Answer, Policy, Unreachable, UrlRefused, request
 from tocsin.hooks import schedule
 from tocsin.hooks.delivery import (
+    CRASHED,
     DAMAGED,
     DEAD,
     DELIVERED,
@@ -140,6 +143,25 @@ class Deliveries:
         if view.health.closed_until > now and delivery.type != TEST and not delivery.is_asked_for:
             return self._wait(delivery, view.health.closed_until)
         return self._try(delivery, endpoint, view)
+
+    def put_aside(self, order: Order) -> Result:
+        """Let an order wait for its next attempt that the function failed at, so that its group of the queue
+        goes on: only what is of the same lane waits behind it. That attempt counts, though the endpoint isn't
+        at fault. Raises what keeps the table away, and what its words hold."""
+        view = self._store.view(order.endpoint, order.turn, order.lane)
+        endpoint = self._endpoint(order.endpoint)
+        if view.state is None or endpoint is None:
+            return Result("gone")
+        known = view.delivery
+        if known is not None and known.is_done and not known.is_damaged:
+            return Result("repeated")
+        delivery = known if known is not None and not known.is_damaged else self._new(order, endpoint)
+        if delivery is None:
+            return Result("gone")
+        now = self._now_ms()
+        delivery = replace(delivery, attempts=(*delivery.attempts, Attempt(now, None, CRASHED)))
+        due = schedule.due_after(delivery.tried, now, 0, self._jitter)
+        return self._bury(delivery, view, USED_UP) if due is None else self._wait(delivery, due, CRASHED)
 
     def sweep(self, time_left: Callable[[], float]) -> int:
         """Put what is due into the queue: of an endpoint that fails one, to ask whether it is back. Return

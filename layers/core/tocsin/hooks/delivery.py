@@ -11,11 +11,14 @@ WAITING, DELIVERED, DEAD = "waiting", "delivered", "dead"
 USED_UP, ENDPOINT_GONE, DAMAGED = "used-up", "endpoint-gone", "damaged"
 """Why a delivery is dead. `damaged`: its record can't be what was written there, so what it told is lost."""
 
+CRASHED = "crashed"
+"""Why an attempt has no answer that the function itself failed at."""
+
 
 @dataclass(frozen=True)
 class Attempt:
     """`at`: ms; `status`: of the answer, or None with `why`: `timeout`, `dns`, `tls`, `connection`,
-    `protocol`, `refused` (the URL leads where nothing is sent); `took`: ms."""
+    `protocol`, `refused` (the URL leads where nothing is sent), `crashed`; `took`: ms."""
 
     at: int
     status: int | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from typing import Any
 
@@ -51,6 +51,11 @@ class Told:
 
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Told:
+        """Raises KeyError, TypeError for what `to_json` doesn't return."""
+        return cls(**{one.name: value[one.name] for one in fields(cls)})
 
 
 def is_wanted(told: Told, events: Collection[str], accounts: Collection[str]) -> bool:
