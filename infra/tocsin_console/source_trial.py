@@ -24,9 +24,10 @@ from tocsin.door.routing import HOOKS, find
 from tocsin.door.tickets import restricted
 from tocsin.people.numbers import mask_phone
 from tocsin.timestamps import from_seconds
-from tocsin_console import source_urls, sources
+from tocsin_console import source_urls
 from tocsin_console.errors import ConsoleError, Usage
 from tocsin_console.output import Output
+from tocsin_console.source_records import find as find_source
 
 if TYPE_CHECKING:
     from tocsin.door.sources import Source
@@ -79,7 +80,7 @@ def show_trial(
     clock: Callable[[], float] = time.time,
 ) -> None:
     """Print the events that a sample would become. Raises NotFound, Usage, ConsoleError."""
-    source = sources.find(deployment, name)
+    source = find_source(deployment, name)
     facts = _Facts(deployment, from_seconds(clock()))
     try:
         entries = _entries(source, _request(source, sample), facts, output)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tocsin_console import sources
 from tocsin_console.output import Output
+from tocsin_console.source_input import Wanted
 
 if TYPE_CHECKING:
     from tocsin_local.world import World
@@ -84,7 +85,7 @@ def add_source(here: World, url: str, name: str, kind: str) -> str:
     """Add a source to the stack, as `tocsin sources add` does, and return its key. `url`: of the door."""
     deployment = dataclasses.replace(here.deployment, outputs={**here.deployment.outputs, "DoorUrl": url})
     told = io.StringIO()
-    sources.add(deployment, sources.Wanted(name, kind), Output(as_json=True, stream=told))
+    sources.add(deployment, Wanted(name, kind), Output(as_json=True, stream=told))
     key: str = json.loads(told.getvalue())["key"]
     return key
 

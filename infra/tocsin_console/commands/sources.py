@@ -86,8 +86,9 @@ def _secret_option(parser: argparse.ArgumentParser) -> None:
 
 def run_add(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import sources
+    from tocsin_console.source_input import Wanted
 
-    wanted = sources.Wanted(
+    wanted = Wanted(
         name=args.name,
         kind=args.kind,
         accounts=tuple(args.account or ()),
@@ -129,15 +130,15 @@ def run_kinds(args: argparse.Namespace, deployment: Deployment, output: Output) 
 
 
 def run_list(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
-    from tocsin_console import sources
+    from tocsin_console import source_view
 
-    sources.list_sources(deployment, output)
+    source_view.list_sources(deployment, output)
 
 
 def run_show(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
-    from tocsin_console import sources
+    from tocsin_console import source_view
 
-    sources.show(deployment, args.name, output)
+    source_view.show(deployment, args.name, output)
 
 
 def run_pause(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:

@@ -18,9 +18,11 @@ from tocsin.tables.notifications import source_key
 from tocsin_console import sources
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
+from tocsin_console.source_input import Wanted
 from tocsin_console.source_kinds import list_kinds, print_file
+from tocsin_console.source_records import find
 from tocsin_console.source_trial import show_trial
-from tocsin_console.sources import Wanted, add, change, find, pause, remove, rotate
+from tocsin_console.sources import add, change, pause, remove, rotate
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from tocsin.door.sources import SECRET, SECRET_BYTES
 from tocsin.dynamo.writes import Update
 from tocsin.notify.store.texts import TextWithheld
 from tocsin.tables.notifications import source_key, source_use_key
-from tocsin_console import source_trial, sources
+from tocsin_console import source_records, source_trial, source_view, sources
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
-from tocsin_console.sources import Wanted
+from tocsin_console.source_input import Wanted
 
 URL = "https://abc.lambda-url.eu-west-1.on.aws/"
 
@@ -49,7 +49,7 @@ def test_a_source_gets_a_key_of_which_only_a_hash_is_stored(deployment: Deployme
     item = stored(deployment)
     assert item["hash"] == hashlib.sha256(key.encode()).hexdigest()
     assert key not in repr(item)
-    assert sources.find(deployment, "billing").is_called_with(key, NOW * 1000)
+    assert source_records.find(deployment, "billing").is_called_with(key, NOW * 1000)
 
 
 def test_the_key_is_as_random_as_it_is_long(deployment: Deployment) -> None:
@@ -126,7 +126,7 @@ def test_rotating_gives_a_new_key_and_lets_the_old_one_count_for_a_while(deploym
     said = Said(as_json=True)
     sources.rotate(deployment, "billing", said.output, hours=2, clock=lambda: NOW)
     new = said.records[-1]["key"]
-    source = sources.find(deployment, "billing")
+    source = source_records.find(deployment, "billing")
     assert source.is_called_with(new, NOW * 1000)
     assert source.is_called_with(old, NOW * 1000 + 2 * sources.MS_PER_HOUR - 1)
     assert not source.is_called_with(old, NOW * 1000 + 2 * sources.MS_PER_HOUR)
@@ -147,12 +147,12 @@ def test_rotating_changes_nothing_else(deployment: Deployment) -> None:
 def test_pausing_and_removing(deployment: Deployment) -> None:
     add(deployment)
     sources.pause(deployment, "billing", Said().output, paused=True)
-    assert sources.find(deployment, "billing").paused
+    assert source_records.find(deployment, "billing").paused
     sources.pause(deployment, "billing", Said().output, paused=False)
-    assert not sources.find(deployment, "billing").paused
+    assert not source_records.find(deployment, "billing").paused
     sources.remove(deployment, "billing", Said().output, yes=True)
     with pytest.raises(NotFound):
-        sources.find(deployment, "billing")
+        source_records.find(deployment, "billing")
 
 
 def test_the_list_tells_use_and_last_refusal_and_no_key(deployment: Deployment) -> None:
@@ -166,10 +166,10 @@ def test_the_list_tells_use_and_last_refusal_and_no_key(deployment: Deployment) 
     }
     deployment.outside_table.update(Update(source_use_key("billing"), set=use))
     said = Said()
-    sources.list_sources(deployment, said.output)
+    source_view.list_sources(deployment, said.output)
     assert "12" in said.text
     assert "rate-limited at 2026" in said.text
-    sources.show(deployment, "billing", said.output)
+    source_view.show(deployment, "billing", said.output)
     assert key not in said.text
     assert key.partition(".")[2] not in said.text
 
@@ -178,7 +178,7 @@ def test_a_damaged_record_is_listed_as_such(deployment: Deployment) -> None:
     add(deployment)
     deployment.outside_table.update(Update(source_key("billing"), set={"accounts": "default"}))
     said = Said()
-    sources.list_sources(deployment, said.output)
+    source_view.list_sources(deployment, said.output)
     assert "damaged (accounts)" in said.text
 
 
@@ -188,7 +188,7 @@ def test_a_record_that_was_written_past_the_console_is_listed_as_such_and_made_n
     add(deployment)
     deployment.outside_table.update(Update(source_key("billing"), set={"accounts": ["default", "vip"]}))
     said = Said()
-    sources.list_sources(deployment, said.output)
+    source_view.list_sources(deployment, said.output)
     assert "damaged (proof)" in said.text
     with pytest.raises(ConsoleError, match="damaged"):
         sources.pause(deployment, "billing", said.output, paused=False)
@@ -202,8 +202,8 @@ def test_who_may_not_read_the_texts_secret_sees_sources_and_changes_none(
     add(deployment)
     monkeypatch.setattr(deployment.stores.texts, "_sealer", lambda: None)
     said = Said()
-    sources.list_sources(deployment, said.output)
-    sources.show(deployment, "billing", said.output)
+    source_view.list_sources(deployment, said.output)
+    source_view.show(deployment, "billing", said.output)
     assert "damaged" not in said.text
     with pytest.raises(ConsoleError, match="TextsSecretArn"):
         sources.pause(deployment, "billing", said.output, paused=True)
@@ -297,7 +297,7 @@ def test_a_kind_that_takes_either_way_lets_in_by_both(deployment: Deployment, wa
     }
     hooks = Hooks(deployment.stores.texts, lambda *_, **__: None)
     request = Request("POST", "/hooks/billing", "", headers[way], body)
-    assert hooks.verified(sources.find(deployment, "billing"), request, NOW * 1000) is None
+    assert hooks.verified(source_records.find(deployment, "billing"), request, NOW * 1000) is None
 
 
 def test_the_signature_of_the_secret_that_was_printed_is_the_door_s(deployment: Deployment) -> None:
@@ -309,4 +309,4 @@ def test_the_signature_of_the_secret_that_was_printed_is_the_door_s(deployment: 
     signature = "sha1=" + hmac.new(key.encode(), body, "sha1").hexdigest()
     hooks = Hooks(deployment.stores.texts, lambda *_, **__: None)
     signed = Request("POST", "/hooks/billing", "", {"x-hub-signature": signature}, body)
-    assert hooks.verified(sources.find(deployment, "billing"), signed, NOW * 1000) is None
+    assert hooks.verified(source_records.find(deployment, "billing"), signed, NOW * 1000) is None

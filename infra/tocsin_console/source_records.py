@@ -1,0 +1,61 @@
+"""The records of sources: read with their proof, and written with one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tocsin.door.proofs import proven_item, proven_source
+from tocsin.door.sources import DamagedSource, Source, source_of
+from tocsin.dynamo.writes import ITEM_EXISTS, Put
+from tocsin.notify.store.texts import TextWithheld
+from tocsin.tables.notifications import source_key
+from tocsin_console.errors import ConsoleError, NotFound
+
+if TYPE_CHECKING:
+    from tocsin.dynamo.writes import Item, Value
+    from tocsin_console.deployment import Deployment
+
+
+def find(deployment: Deployment, name: str) -> Source:
+    """Raises NotFound, ConsoleError."""
+    item = item_of(deployment, name)
+    try:
+        return read_record(deployment, name, item)
+    except DamagedSource as damage:
+        raise ConsoleError(
+            f"the record of '{name}' is damaged ({damage}): remove it and add it anew"
+        ) from None
+
+
+def item_of(deployment: Deployment, name: str) -> Item:
+    """Raises NotFound."""
+    item = deployment.outside_table.get(source_key(name))
+    if item is None:
+        raise NotFound(f"there is no source '{name}': 'tocsin sources list' shows them")
+    return item
+
+
+def read_record(deployment: Deployment, name: str, item: Item) -> Source:
+    """Raises DamagedSource. Who may not read the texts' secret sees the record as it stands there."""
+    try:
+        return proven_source(name, item, deployment.stores.texts)
+    except TextWithheld:
+        return source_of(name, item)
+
+
+def rewrite(deployment: Deployment, source: Source) -> None:
+    """Write a source in the place of what it was. Raises ConsoleError."""
+    item = proven(deployment, source)
+    deployment.outside_table.put(Put(source_key(source.name), item, when=(ITEM_EXISTS,)))
+
+
+def proven(deployment: Deployment, source: Source) -> dict[str, Value]:
+    """Its record, with the proof that somebody wrote it who may. Raises ConsoleError."""
+    try:
+        return proven_item(source, deployment.stores.texts)
+    except TextWithheld as refusal:
+        raise ConsoleError(
+            f"what a source may do is proven by the key of the texts ({refusal.why}). Your AWS permissions "
+            "must allow what this command does: secretsmanager:GetSecretValue on the stack's output "
+            "TextsSecretArn"
+        ) from None
