@@ -12,53 +12,34 @@ import sys
 import time
 import traceback
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tocsin.notify.letters import Letter
-from tocsin.notify.notification import MESSAGE_REQUESTED, Notification, State, derived_id, request_name
+from tocsin.notify.notification import MESSAGE_REQUESTED, State, request_name
 from tocsin.notify.redrive import Redriver, Selection
 from tocsin.people.numbers import same_person_key
 from tocsin_console import pair
 from tocsin_console.errors import ConsoleError
 from tocsin_console.explain import explain
 from tocsin_console.output import Output, end_after_closed_pipe, replace_unencodable
-from tocsin_console.send import put_event
 from tocsin_local.door import PARAMETERS, add_source, door_of
+from tocsin_local.following import ACCOUNT, ARRIVAL_SECONDS, Follower, Following, NotAsExpected, Person, Told
 from tocsin_local.hook import PARAMETERS as HOOKS
 from tocsin_local.hook import Listener, listener_of
 from tocsin_local.processes import ProcessFailed, exit_on_sigterm
 from tocsin_local.speech import OutputClosed, say
 from tocsin_local.stack import CommandFailed
-from tocsin_local.view import Row, Shown, View, open_view
+from tocsin_local.view import Row, View, open_view
 from tocsin_local.world import World, world
 from tocsin_whatsapp_server.control_client import ControlError, WaitedTooLong
-
-ACCOUNT = "default"
-# It includes a cold start of every function on two busy cores.
-ARRIVAL_SECONDS = 60
-POLL_SECONDS = 0.05
-
-
-@dataclass(frozen=True)
-class Person:
-    """Somebody with a phone. `number` in digits; `language` id, es or en."""
-
-    number: str
-    name: str
-    language: str
-
-    def in_event(self, person_id: str) -> dict[str, str]:
-        return {"id": person_id, "name": self.name, "phone": f"+{self.number}", "language": self.language}
-
 
 DESK = Person("6281100000001", "Rapido Net", "id")
 SITI = Person("6281234567890", "Siti", "id")
 CARLOS = Person("34612345678", "Carlos", "es")
-BUDI = Person("6281311112222", "Budi", "id")
-AYU = Person("6281511113333", "Ayu", "en")
+BUDI = Person("6281311112222", "Budi", "id", "T-3")
+AYU = Person("6281511113333", "Ayu", "en", "T-4")
 PEOPLE = (DESK, SITI, CARLOS, BUDI, AYU)
 
 BUCKET = "tocsin-demo"
@@ -68,22 +49,6 @@ PDF = (
     b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj "
     b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 144]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
 )
-
-
-@dataclass(frozen=True)
-class Told:
-    """One notification that an event must bring about. `people`: on whose phones it must show; `group`: in
-    which group, where it isn't for one person; `file`: which attachment it brings, if it is one."""
-
-    label: str
-    people: tuple[Person, ...]
-    audience: str
-    group: str = ""
-    file: str = ""
-
-    @property
-    def recipient(self) -> str:
-        return self.group or self.people[0].number
 
 
 @dataclass
@@ -103,27 +68,8 @@ class Counts:
         )
 
 
-class NotAsExpected(Exception):
-    """Something did not happen as the demo expects. The text says what."""
-
-
 # Errors whose text explains them.
 EXPECTED = (NotAsExpected, ConsoleError, ControlError, WaitedTooLong, ProcessFailed, CommandFailed)
-
-
-@dataclass
-class Following:
-    """A notification on its way: which one, since when, and what of it was shown already."""
-
-    told: Told
-    identity: str
-    event_type: str
-    row: Row
-    began: float
-    shown: set[str] = field(default_factory=set)
-    attempts: int = 0
-    latest: float = 0.0
-    end: str = ""
 
 
 class Demo:
@@ -135,8 +81,8 @@ class Demo:
         self._door_url = door_url
         self._listener = listener
         self._stores = world.deployment.stores
+        self._follower = Follower(world, view)
         self.counts = Counts()
-        self._followed: list[Following] = []
 
     def run(self) -> None:
         """Raises NotAsExpected."""
@@ -166,13 +112,13 @@ class Demo:
             self._view.code(code.text)
             self._view.step(f"the phone of {DESK.name} scans it; logging in")
             self._world.phones.link(DESK.number, code.text)
-        self._until(lambda: pair.connected(self._world.deployment, ACCOUNT), "the account connects")
+        self._follower.until(lambda: pair.connected(self._world.deployment, ACCOUNT), "the account connects")
 
     def _four_routes(self) -> None:
         self._view.chapter("Four routes: made by admin or technician, to customer and technicians")
         self._view.say("two ticket events; whoever made a ticket isn't told about it")
         self._view.say("each function's first start is a cold one: the times show it")
-        by_admin = self._event(
+        by_admin = self._follower.event(
             "TicketCreated",
             ticket("TCK-1041", "Internet mati sejak pukul 09.00", location="Jl. Merdeka 5"),
             SITI,
@@ -183,7 +129,7 @@ class Demo:
                 Told("admin → technician (Budi)", (BUDI,), "technician"),
             ],
         )
-        by_technician = self._event(
+        by_technician = self._follower.event(
             "TicketCreated",
             ticket("TCK-1042", "Router sin señal", location="Calle Mayor 12"),
             CARLOS,
@@ -195,15 +141,15 @@ class Demo:
             ],
         )
         followed = by_admin + by_technician
-        self._follow(followed, until=State.READ)
-        self._show_on_phones(followed)
+        self._follower.follow(followed, until=State.READ)
+        self._follower.show_on_phones(followed)
         self.counts.delivered += len(followed)
 
     def _group(self) -> None:
         self._view.chapter("A group: one ciphertext for all, each phone given the key to it")
         group = self._world.phones.add_group("Teknisi lapangan", [DESK.number, BUDI.number, AYU.number])
         self._view.say("Budi and Ayu share a group with the account; a ticket event names it")
-        followed = self._event(
+        followed = self._follower.event(
             "TicketUpdated",
             ticket("TCK-1042", "Router sin señal", revision=2, status="assigned", location="Calle Mayor 12"),
             None,
@@ -211,15 +157,15 @@ class Demo:
             "admin",
             [Told("admin → group (Budi, Ayu)", (BUDI, AYU), "group", group)],
         )
-        self._follow(followed, until=State.READ)
-        self._show_on_phones(followed)
+        self._follower.follow(followed, until=State.READ)
+        self._follower.show_on_phones(followed)
         self.counts.delivered += 1
 
     def _file(self) -> None:
         self._view.chapter("A file: uploaded once as ciphertext, checked by the phone that opens it")
         self._world.stack.client("s3").put_object(Bucket=BUCKET, Key=REPORT, Body=PDF)
         self._view.say(f"a ticket event attaches {REPORT} of the bucket {BUCKET}")
-        followed = self._event(
+        followed = self._follower.event(
             "TicketAssigned",
             ticket("TCK-1041", "Internet mati sejak pukul 09.00", revision=2, location="Jl. Merdeka 5"),
             SITI,
@@ -230,9 +176,9 @@ class Demo:
                 Told("… with a PDF (Siti)", (SITI,), "customer", file=REPORT),
             ],
         )
-        self._follow(followed, until=State.READ)
-        self._show_on_phones(followed)
-        if self._world.phones.file(SITI.number, self._message_id(followed[-1])) != PDF:
+        self._follower.follow(followed, until=State.READ)
+        self._follower.show_on_phones(followed)
+        if self._world.phones.file(SITI.number, self._follower.message_id(followed[-1])) != PDF:
             raise NotAsExpected("the file on Siti's phone is another one")
         self._view.say(f"{len(PDF)} bytes on Siti's phone, the same as in the bucket")
         self.counts.delivered += len(followed)
@@ -258,16 +204,16 @@ class Demo:
         identity = self._stores.ids.of(ACCOUNT, request, MESSAGE_REQUESTED, 0, "customer", person)
         one = Told("tool → customer (Siti)", (SITI,), "customer")
         following = Following(one, identity, MESSAGE_REQUESTED, Row(one.label), began)
-        self._stage(following, "event", time.time())
-        self._followed.append(following)
-        self._follow([following], until=State.READ)
-        self._show_on_phones([following])
+        self._follower.stage(following, "event", time.time())
+        self._follower.followed.append(following)
+        self._follower.follow([following], until=State.READ)
+        self._follower.show_on_phones([following])
         self.counts.delivered += 1
 
     def _webhook(self) -> None:
         self._view.chapter("Outcomes by webhook: somebody's system hears them, signed")
-        read = self._followed[-1].identity
-        self._until(
+        read = self._follower.followed[-1].identity
+        self._follower.until(
             lambda: "notification.read" in self._listener.types(read),
             "the webhook hears that the last message was read",
         )
@@ -283,7 +229,7 @@ class Demo:
         self._view.chapter("Bad MAC: a phone's session breaks; the message heals and arrives")
         self._world.phones.break_phone(SITI.number, "corrupt-session")
         self._view.say("Siti's phone now holds a corrupted session: it can't decrypt the next message")
-        followed = self._event(
+        followed = self._follower.event(
             "TicketUpdated",
             ticket("TCK-1041", "Internet mati sejak pukul 09.00", revision=3, status="in progress"),
             SITI,
@@ -291,15 +237,15 @@ class Demo:
             "admin",
             [Told("admin → customer (Siti)", (SITI,), "customer")],
         )
-        self._follow(followed, until=State.READ)
+        self._follower.follow(followed, until=State.READ)
         (healed,) = followed
-        stored = self._stored(healed.identity)
+        stored = self._follower.stored(healed.identity)
         if not stored.recoveries:
             raise NotAsExpected("the message arrived without the recovery that was to be shown")
         took = max((stored.delivered_at or 0) - (stored.sent_at or 0), 0) / 1000
         self._view.note(healed.row, f"healed: readable {took:.2f} s after it was first sent")
         healed.end = f"{healed.end}; session healed by itself"
-        self._show_on_phones(followed)
+        self._follower.show_on_phones(followed)
         self._explain(healed.identity)
         self.counts.delivered += 1
         self.counts.recovered += 1
@@ -316,7 +262,7 @@ class Demo:
         self._view.chapter("Retries used up: a dead letter with its reason, redriven to success")
         self._world.phones.inject("ack-error", code=500, to=CARLOS.number, n=100)
         self._view.say("WhatsApp's server now answers every message to Carlos with error 500")
-        followed = self._event(
+        followed = self._follower.event(
             "TicketAssigned",
             ticket("TCK-1042", "Router sin señal", revision=3),
             CARLOS,
@@ -324,7 +270,7 @@ class Demo:
             "admin",
             [Told("admin → customer (Carlos)", (CARLOS,), "customer")],
         )
-        self._follow(followed, until=State.FAILED)
+        self._follower.follow(followed, until=State.FAILED)
         (buried,) = followed
         redriver = self._world.deployment.redriver()
         letter = self._letter(redriver, buried.identity)
@@ -342,30 +288,31 @@ class Demo:
         redriven = replace(
             buried, row=Row("redriven → customer (Carlos)"), began=began, shown=set(), latest=0.0
         )
-        self._followed[self._followed.index(buried)] = redriven
+        self._follower.followed[self._follower.followed.index(buried)] = redriven
         self._view.stage(redriven.row, "event", 0.0)
-        self._follow([redriven], until=State.READ)
+        self._follower.follow([redriven], until=State.READ)
         redriven.end = f"{letter.reason} × {len(letter.attempts)}, dead letter, redriven; {redriven.end}"
-        self._show_on_phones([redriven])
+        self._follower.show_on_phones([redriven])
         self.counts.delivered += 1
 
     def _audit(self) -> None:
         self._view.chapter("What became of them, and the WhatsApp server's audit")
-        self._view.summary([(one.told.label, one.event_type, one.end) for one in self._followed])
+        self._view.summary([(one.told.label, one.event_type, one.end) for one in self._follower.followed])
         shown = {
             person.number: {message["id"]: message for message in self._world.phones.messages(person.number)}
             for person in PEOPLE
         }
         arrived = [
             one
-            for one in self._followed
-            if all(self._message_id(one) in shown[person.number] for person in one.told.people)
+            for one in self._follower.followed
+            if all(self._follower.message_id(one) in shown[person.number] for person in one.told.people)
         ]
-        self.counts.lost = len(self._followed) - len(arrived)
+        self.counts.lost = len(self._follower.followed) - len(arrived)
         audit = self._world.phones.audit()
         self._view.say("")
         self._view.say(
-            f"{len(self._followed)} messages were expected, {len(arrived)} are on the phones, each once"
+            f"{len(self._follower.followed)} messages were expected, "
+            f"{len(arrived)} are on the phones, each once"
         )
         self._view.say(
             f"{audit['ciphertexts']} ciphertexts went through the server; "
@@ -374,109 +321,6 @@ class Demo:
         )
         if self.counts.lost or audit["message_keys_reused"] or audit["prekeys_handed_out_twice"]:
             raise NotAsExpected("the audit found something: see above")
-
-    # -- telling -------------------------------------------------------------------------------------------
-
-    def _event(
-        self,
-        event_type: str,
-        about: Mapping[str, Any],
-        customer: Person | None,
-        technicians: Iterable[Person],
-        made_by: Person | str,
-        told: Sequence[Told],
-    ) -> list[Following]:
-        """Put one ticket event on the bus. Returns the notifications that it must cause."""
-        ids = {BUDI.number: "T-3", AYU.number: "T-4"}
-        creator = (
-            {"role": "technician", "id": ids[made_by.number]}
-            if isinstance(made_by, Person)
-            else {"role": made_by, "id": "U-1"}
-        )
-        detail = {
-            "ticket": about,
-            "customer": customer and customer.in_event(f"C-{customer.number[-3:]}"),
-            "technicians": [person.in_event(ids[person.number]) for person in technicians],
-            "groups": [one.group for one in told if one.group],
-            "attachments": [{"key": one.file, "caption": "Laporan teknisi"} for one in told if one.file],
-            "created_by": creator,
-            "account": ACCOUNT,
-        }
-        began = time.time()
-        put_event(self._world.deployment, event_type, detail)
-        followed = []
-        for one in told:
-            identity = self._world.deployment.stores.ids.of(
-                ACCOUNT, about["id"], event_type, about["revision"], one.audience, one.recipient
-            )
-            identity = derived_id(identity, one.file) if one.file else identity
-            following = Following(one, identity, event_type, Row(one.label), began)
-            self._stage(following, "event", time.time())
-            followed.append(following)
-        self._followed += followed
-        return followed
-
-    def _follow(self, followed: list[Following], *, until: State) -> None:
-        """Show each stage when it is reached, until all have reached `until`. Raises NotAsExpected."""
-
-        def all_there() -> bool:
-            looks = [self._look(following, until) for following in followed]
-            return all(looks)
-
-        self._until(all_there, f"all are {until}")
-
-    def _look(self, following: Following, until: State) -> bool:
-        stored = self._stores.notifications.get(following.identity)
-        if stored is None:
-            return False
-        if stored.state is State.READ:
-            following.row.end = "read"
-        if stored.state is State.FAILED:
-            following.row.end = "dead"
-        self._stage_if_new(following, "planned", stored.created_at)
-        self._tell_attempts(following, stored)
-        self._stage_if_new(following, "sent", stored.sent_at)
-        self._stage_if_new(following, "delivered", stored.delivered_at)
-        self._stage_if_new(following, "read", stored.read_at)
-        if stored.state is State.READ:
-            following.end = f"read after {following.latest:.2f} s"
-        if stored.state in (State.FAILED, State.SUPPRESSED) and until is not stored.state:
-            raise NotAsExpected(f"{following.told.label} is {stored.state}: {stored.last_error}")
-        return stored.state is until
-
-    def _stage_if_new(self, following: Following, stage: str, at: int | None) -> None:
-        """`at`: ms. Ignores what happened before the row began, that is before a redrive."""
-        if at is not None and at / 1000 >= following.began and stage not in following.shown:
-            self._stage(following, stage, at / 1000)
-
-    def _stage(self, following: Following, stage: str, at: float) -> None:
-        """`at`: seconds. Different processes note the times, so a receipt may be some ms older than its
-        send. It is not shown like that."""
-        following.shown.add(stage)
-        following.latest = max(at - following.began, following.latest)
-        self._view.stage(following.row, stage, following.latest)
-
-    def _tell_attempts(self, following: Following, stored: Notification) -> None:
-        for attempt in stored.attempts[following.attempts :]:
-            if attempt.class_ == "recover":
-                cause = attempt.cause.removeprefix("recovered-")
-                self._view.note(following.row, f"the phone says {cause} and asks again; {attempt.detail}")
-            elif attempt.class_ not in ("", "ok"):
-                self._view.note(following.row, f"try {stored.attempts.index(attempt) + 1}: {attempt.cause}")
-        following.attempts = len(stored.attempts)
-
-    def _show_on_phones(self, followed: Iterable[Following]) -> None:
-        shown: list[Shown] = []
-        for following in followed:
-            identity = self._message_id(following)
-            for owner in following.told.people:
-                messages = self._world.phones.messages(owner.number)
-                found = next((message for message in messages if message["id"] == identity), None)
-                if found is None:
-                    raise NotAsExpected(f"the phone of {owner.name} doesn't show {identity}")
-                file = f"📄 {found['media']['file_name']}\n" if found.get("media") else ""
-                shown.append(Shown(owner.name, file + found["text"]))
-        self._view.phones(shown)
 
     def _letter(self, redriver: Redriver, identity: str) -> Letter:
         """Wait for the dead letter and return it."""
@@ -487,24 +331,8 @@ class Demo:
             found.extend([letter] if letter else [])
             return bool(found)
 
-        self._until(arrived, "the dead letter is in the queue")
+        self._follower.until(arrived, "the dead letter is in the queue")
         return found[0]
-
-    def _message_id(self, following: Following) -> str:
-        return self._stored(following.identity).message_id
-
-    def _stored(self, identity: str) -> Notification:
-        stored = self._stores.notifications.get(identity)
-        if stored is None:
-            raise NotAsExpected(f"the notification {identity} is gone")
-        return stored
-
-    def _until(self, done: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + ARRIVAL_SECONDS
-        while not done():
-            if time.monotonic() > deadline:
-                raise NotAsExpected(f"waited {ARRIVAL_SECONDS} s, but this did not happen: {what}")
-            time.sleep(POLL_SECONDS)
 
 
 def ticket(
