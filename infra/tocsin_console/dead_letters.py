@@ -20,6 +20,7 @@ from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.output import Output, iso_moment, json_iso_moment, moment, with_json_moments
 from tocsin_console.reasons import REASONS
+from tocsin_console.redriven import tell_what_became
 
 ASKS_ABOVE: Final = 20
 """So many are sent again without a question."""
@@ -59,7 +60,8 @@ def text_json(notification: Notification) -> dict[str, Any]:
 
 def list_letters(deployment: Deployment, output: Output) -> None:
     """Print the letters that ask for somebody and can be read now. Those that ask for nobody go."""
-    box = deployment.redriver().box(tidy=True)
+    with output.progress("reading dead letters") as progress:
+        box = deployment.redriver(seen=progress.step).box(tidy=True)
     found, hidden, known = box.open, box.hidden, box.records
     for letter in found:
         output.record(_listed_json(letter, known.get(letter.notification)))
@@ -159,18 +161,27 @@ def show_letter(deployment: Deployment, notification_id: str, *, text: bool, out
 
 
 def redrive_letters(
-    deployment: Deployment, selection: Selection, *, dry_run: bool, output: Output, yes: bool = False
+    deployment: Deployment,
+    selection: Selection,
+    *,
+    dry_run: bool,
+    output: Output,
+    yes: bool = False,
+    wait_seconds: float = 0,
 ) -> None:
-    """Redrive what is selected. Before more than twenty it says what it will do and asks, unless `yes`.
-    Raises NotFound if one letter was named and isn't there, Usage for a reason that is none."""
+    """Redrive what is selected, and for `wait_seconds` tell what becomes of each. Before more than twenty it
+    says what it will do and asks, unless `yes`. Raises NotFound if one letter was named and isn't there,
+    Usage for a reason that is none."""
     redriver = deployment.redriver()
     _demand_reason(redriver, selection)
     if not selection.notification and not dry_run and not yes:
-        plan = _plan(redriver, selection)
+        with output.progress("reading dead letters") as progress:
+            plan = _plan(deployment.redriver(seen=progress.step), selection)
         if plan:
             confirm(lambda: plan, yes=False, output=output)
     done = redriver.redrive(selection, dry_run=dry_run)
-    _report(done, deployment, redriver, selection, dry_run=dry_run, output=output)
+    redriven = _report(done, deployment, redriver, selection, dry_run=dry_run, output=output)
+    tell_what_became(deployment.stores.notifications, redriven, output, wait_seconds=wait_seconds)
 
 
 def drop_letters(
@@ -253,12 +264,14 @@ def _report(
     *,
     dry_run: bool,
     output: Output,
-) -> None:
-    counts = {"redriven": 0, "dropped": 0, "kept": 0}
+) -> list[str]:
+    """Print what is done with each. Returns which were redriven."""
+    counts, redriven = {"redriven": 0, "dropped": 0, "kept": 0}, []
     try:
-        with closing(all_done):
-            for done in all_done:
+        with closing(all_done), output.progress("dead letters") as progress:
+            for done in progress.over(all_done):
                 counts[done.would or done.result] += 1
+                redriven += [done.letter.notification] if done.result == "redriven" else []
                 _tell(done, output)
         if selection.notification and not any(counts.values()):
             record = read_record(deployment.stores.notifications, selection.notification)
@@ -275,6 +288,7 @@ def _report(
         hidden = redriver.box().hidden
         if hidden:
             output.say(f"about {hidden} more can't be read yet: those that match follow in the real run")
+    return redriven
 
 
 def _summed(counts: Mapping[str, int]) -> str:

@@ -264,13 +264,16 @@ class Deployment:
             retention_days=self.retention_days,
         )
 
-    def redriver(self, clock: Callable[[], float] = time.time) -> Redriver:
+    def redriver(
+        self, clock: Callable[[], float] = time.time, seen: Callable[[int], None] = lambda count: None
+    ) -> Redriver:
+        """`seen`: hears how many letters came to light."""
         from tocsin.notify.queues import NotificationsQueue
         from tocsin.notify.redrive import Redriver
 
         return Redriver(
             self.stores.notifications,
-            SqsQueue(self.sqs, self["DeadLettersQueueUrl"]),
+            SqsQueue(self.sqs, self["DeadLettersQueueUrl"], seen),
             NotificationsQueue(self.sqs, self["NotificationsQueueUrl"]),
             settings=self.settings,
             clock=clock,

@@ -10,7 +10,7 @@ the rest of that group back. Those behind come as soon as the ones before them a
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -24,12 +24,16 @@ WAIT_SECONDS = 1
 _BATCH = 10
 
 
+Seen = Callable[[int], None]
+
+
 class Look:
     """One look, to be used in a `with`. Messages are SQS's own, with their attributes."""
 
-    def __init__(self, sqs: Any, url: str) -> None:
+    def __init__(self, sqs: Any, url: str, seen: Seen = lambda count: None) -> None:
         self._sqs = sqs
         self._url = url
+        self._tell_seen = seen
         self._receipts: dict[str, str] = {}
         self._seen: set[str] = set()
 
@@ -58,6 +62,7 @@ class Look:
             for message in batch:
                 self._receipts[message["MessageId"]] = message["ReceiptHandle"]
                 self._seen.add(message["MessageId"])
+            self._tell_seen(len(fresh))
             yield from fresh
             # Only known ones: the first have become visible again, so this look has come round.
             if not fresh:
@@ -101,13 +106,14 @@ def depth(sqs: Any, url: str) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class SqsQueue:
-    """A queue of AWS, as `tocsin.notify.redrive` reads it."""
+    """A queue of AWS, as `tocsin.notify.redrive` reads it. `seen`: hears how many messages came to light."""
 
     sqs: Any
     url: str
+    seen: Seen = lambda count: None
 
     def look(self) -> Look:
-        return Look(self.sqs, self.url)
+        return Look(self.sqs, self.url, self.seen)
 
     def count(self) -> int:
         return sum(depth(self.sqs, self.url).values())

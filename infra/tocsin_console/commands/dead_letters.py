@@ -12,6 +12,7 @@ from tocsin_console.commands.options import (
     add_command,
     dry_run_option,
     past,
+    wait_option,
     yes_option,
 )
 from tocsin_console.errors import Usage
@@ -47,6 +48,7 @@ def register(commands: Commands) -> None:
             default="notifications",
             help="events: ticket events that were refused, with every violation (default: notifications)",
         )
+    wait_option(redriving, seconds=30, what="how long to watch what becomes of each; 0: do not")
     for parser in (redriving, dropping):
         parser.add_argument("id", metavar="ID", nargs="?")
         parser.add_argument("--all", action="store_true", help="all of them")
@@ -83,7 +85,9 @@ def run_redrive(args: argparse.Namespace, deployment: Deployment, output: Output
     if args.queue == EVENTS:
         refused_events.redrive_refused(deployment, _events(args), **how)
     else:
-        dead_letters.redrive_letters(deployment, _letters(args, deployment), **how)
+        dead_letters.redrive_letters(
+            deployment, _letters(args, deployment), **how, wait_seconds=0 if args.dry_run else args.wait
+        )
 
 
 def run_drop(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
