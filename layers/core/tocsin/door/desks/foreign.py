@@ -18,7 +18,8 @@ from tocsin.door.desks.kind import InvalidKind
 from tocsin.door.desks.of_source import kind_of_source, options_of_source
 from tocsin.door.desks.translate import Refusal, Translation, translate, translate_document
 from tocsin.door.tickets import restricted
-from tocsin.notify.events.checks import InvalidEvent, load_envelope
+from tocsin.notify.events.checks import InvalidEvent
+from tocsin.notify.events.envelope import load_envelope
 from tocsin.notify.events.foreign import OUTCOMES_SOURCE, SOURCE, WEBHOOK_REFUSED, Untold, Untranslatable
 
 if TYPE_CHECKING:

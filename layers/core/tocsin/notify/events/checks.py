@@ -17,7 +17,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tocsin.nesting import nested_too_deep
 from tocsin.notify.texts.formatting import shortened
 
 MAX_BYTES = 256 * 1024
@@ -85,31 +84,6 @@ def _validator(name: str) -> Any:
             yield ValidationError("pattern")
 
     return validators.extend(Draft202012Validator, {"pattern": pattern})(_loaded(name))
-
-
-def load_envelope(body: str) -> dict[str, Any]:
-    """The JSON object in `body`. Raises InvalidEvent for anything that isn't one, however hostile."""
-    if len(body) > MAX_BYTES:
-        raise InvalidEvent([f"event: is larger than {MAX_BYTES} bytes"])
-    try:
-        body.encode()
-        envelope = json.loads(body, parse_constant=_no_constant)
-        if nested_too_deep(envelope, MAX_NESTED):
-            raise RecursionError
-        json.dumps(envelope, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise InvalidEvent(["event: holds half a surrogate pair, which is no text"]) from None
-    except RecursionError:
-        raise InvalidEvent([f"event: is nested too deep: {MAX_NESTED} levels are the limit"]) from None
-    except ValueError:
-        raise InvalidEvent(["event: is not JSON"]) from None
-    if not isinstance(envelope, dict):
-        raise InvalidEvent(["event: is not a JSON object"])
-    return envelope
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(name)
 
 
 @dataclass(frozen=True)

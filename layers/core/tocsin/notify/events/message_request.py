@@ -24,27 +24,28 @@ from tocsin.notify.attachments import TYPES, media_type_of
 from tocsin.notify.events.addresses import Normalise, group_of, phone_of
 from tocsin.notify.events.audience import Recipient
 from tocsin.notify.events.checks import (
-    HOLDS_CONTROLS,
     MAX_ID_CHARACTERS,
     MAX_VIOLATIONS,
     Fitted,
     InvalidEvent,
     Schema,
-    controls,
     listed,
-    load_envelope,
 )
-from tocsin.notify.events.schema import DEFAULT_ACCOUNT, moment_of
+from tocsin.notify.events.envelope import (
+    account_of,
+    account_violations,
+    event_id_of,
+    id_violations,
+    load_envelope,
+    moment_of,
+)
+from tocsin.notify.events.file_names import fitted_file_name
 from tocsin.notify.malformed import read_json
 from tocsin.notify.notification import MESSAGE_REQUESTED, Audience, request_name
 from tocsin.notify.store.texts import Texts
-from tocsin.notify.texts.formatting import name, shortened
 from tocsin.people.numbers import normalise_phone
 
 SCHEMA = Schema("message-requested.schema.json")
-
-MAX_NAME_CHARACTERS = 200
-"""Of a file. What is longer is cut before its ending."""
 
 _SEALED_AT = "message-requested"
 
@@ -194,7 +195,7 @@ def _key_of(event: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
 
 def _bound_to(detail: Mapping[str, Any]) -> tuple[str, ...]:
     """For whom the words of a request are sealed: nobody gets them by naming other recipients."""
-    return (_digest([detail.get("account") or DEFAULT_ACCOUNT, detail.get("recipients")]),)
+    return (_digest([account_of(detail), detail.get("recipients")]),)
 
 
 def _place(key: str) -> Key:
@@ -218,9 +219,9 @@ def _request(envelope: Mapping[str, Any], detail: Mapping[str, Any], normalise: 
     ]
     each = {(one.audience, *one.identity): one for one in reversed(found)}
     return MessageRequest(
-        event_id=str(envelope.get("id") or "")[:MAX_ID_CHARACTERS],
+        event_id=event_id_of(envelope),
         event_at=moment_of(envelope.get("time")),
-        account=detail.get("account") or DEFAULT_ACCOUNT,
+        account=account_of(detail),
         key=_key_of(envelope, detail),
         source=detail.get("source") or "",
         recipients=tuple(reversed(each.values())),
@@ -262,15 +263,13 @@ def _file(told: Mapping[str, Any]) -> RequestedFile:
 
 
 def file_name_of(told: Mapping[str, Any]) -> str:
-    """As told, without what could make one ending look like another. Where it has no ending that tells what
-    it is, it gets that of its media type."""
-    file_name = name(told["name"], len(told["name"]))
+    """As told. Where it has no ending that tells what it is, it gets that of its media type."""
+    file_name = fitted_file_name(told["name"])
     if media_type_of(file_name) is None:
         mime = (told.get("mime") or "").partition(";")[0].strip().lower()
         ending = next((ending for ending, kind in TYPES.items() if kind == mime), None)
-        file_name += f".{ending}" if ending else ""
-    stem, dot, ending = file_name.rpartition(".")
-    return shortened(stem, MAX_NAME_CHARACTERS - len(dot + (ending or ""))) + dot + (ending or "")
+        file_name = fitted_file_name(f"{file_name}.{ending}") if ending else file_name
+    return file_name
 
 
 def _bytes(content: str) -> bytes | None:
@@ -290,13 +289,9 @@ def _violations(
     has_bucket: bool,
 ) -> Iterator[str]:
     """What a schema can't say."""
-    account = detail.get("account") or DEFAULT_ACCOUNT
-    if isinstance(account, str) and account not in accounts:
-        yield f"detail.account: is none of this deployment's accounts ({', '.join(sorted(accounts))})"
-    identity = envelope.get("id")
-    if isinstance(identity, str) and controls().search(identity):
-        yield f"id: {HOLDS_CONTROLS}"
-    if not detail.get("key") and not identity:
+    yield from account_violations(detail, accounts)
+    yield from id_violations(envelope)
+    if not detail.get("key") and not envelope.get("id"):
         yield "detail.key: is missing, and the event has no id"
     files = detail.get("files")
     text = detail.get("text")

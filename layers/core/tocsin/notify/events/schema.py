@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -20,17 +19,14 @@ from tocsin.notify.attachments import TYPES, media_type_of
 from tocsin.notify.content import Attachment
 from tocsin.notify.events.addresses import Normalise, group_of, phone_of
 from tocsin.notify.events.audience import ROUTES
-from tocsin.notify.events.checks import (
-    HOLDS_CONTROLS,
-    MAX_BYTES,
-    MAX_ID_CHARACTERS,
-    MAX_VIOLATIONS,
-    Fitted,
-    InvalidEvent,
-    Schema,
-    controls,
-    listed,
+from tocsin.notify.events.checks import MAX_BYTES, MAX_VIOLATIONS, Fitted, InvalidEvent, Schema, listed
+from tocsin.notify.events.envelope import (
+    account_of,
+    account_violations,
+    event_id_of,
+    id_violations,
     load_envelope,
+    moment_of,
 )
 from tocsin.notify.events.event import (
     NO_PHONE,
@@ -42,17 +38,12 @@ from tocsin.notify.events.event import (
     TicketEvent,
     Unreachable,
 )
-from tocsin.notify.texts.formatting import name, shortened
+from tocsin.notify.events.file_names import fitted_file_name
 from tocsin.people.numbers import normalise_phone
 
 __all__ = ["MAX_BYTES", "InvalidEvent", "parse_event", "schema"]
 
 SCHEMA = Schema("ticket-event.schema.json")
-
-MAX_NAME_CHARACTERS = 200
-"""Of a file. What is longer is cut before its ending."""
-
-DEFAULT_ACCOUNT = "default"
 
 
 def parse_event(
@@ -77,7 +68,7 @@ def parse_event(
     if isinstance(detail, dict):
         detail = fitted.fit(detail, SCHEMA.json, "detail")
         violations += SCHEMA.violations(detail)
-        violations += _account_violations(detail, accounts)
+        violations += account_violations(detail, accounts)
         violations += _attachment_violations(detail, attachments)
         if violations:
             violations += fitted.left_out[:MAX_VIOLATIONS]
@@ -105,9 +96,9 @@ def _event(envelope: Mapping[str, Any], normalise: Normalise) -> TicketEvent:
     customer = detail.get("customer")
     groups = [group_of(value, f"detail.groups[{n}]") for n, value in enumerate(detail.get("groups") or ())]
     return TicketEvent(
-        event_id=str(envelope.get("id") or "")[:MAX_ID_CHARACTERS],
+        event_id=event_id_of(envelope),
         event_type=envelope["detail-type"],
-        account=detail.get("account", DEFAULT_ACCOUNT),
+        account=account_of(detail),
         ticket=Ticket(
             **{name: ticket.get(name) or "" for name in _TICKET_TEXTS},
             revision=int(ticket["revision"]),
@@ -135,16 +126,6 @@ def _creator(value: Mapping[str, Any] | None) -> Creator | None:
 
 def _reply(value: Mapping[str, Any] | None) -> Reply | None:
     return None if value is None else Reply(value.get("text") or "", value.get("by") or "")
-
-
-def moment_of(text: object) -> int | None:
-    """EventBridge's time stamp in ms; None for anything else. Operators see it, nothing depends on it."""
-    try:
-        at = datetime.fromisoformat(text) if isinstance(text, str) else None
-        told = int(at.timestamp() * 1000) if at is not None and at.tzinfo is not None else 0
-    except (ValueError, OverflowError):
-        return None
-    return told if told > 0 else None
 
 
 _TICKET_TEXTS = (
@@ -178,10 +159,8 @@ def _enclosure(value: Mapping[str, Any]) -> Enclosure:
 
 
 def _file_name(value: Mapping[str, Any]) -> str:
-    """As told, else the last part of the key; without what could make one ending look like another."""
-    told = value.get("file_name") or value["key"].rpartition("/")[2]
-    stem, dot, ending = name(told, len(told)).rpartition(".")
-    return shortened(stem, MAX_NAME_CHARACTERS - len(dot + ending)) + dot + ending
+    """As told, else the last part of the key."""
+    return fitted_file_name(value.get("file_name") or value["key"].rpartition("/")[2])
 
 
 # -- checking ----------------------------------------------------------------------------------------------
@@ -196,9 +175,7 @@ def _envelope_violations(envelope: Mapping[str, Any]) -> Iterator[str]:
         yield "detail: is missing"
     elif not isinstance(envelope["detail"], dict):
         yield "detail: is not an object"
-    identity = envelope.get("id")
-    if isinstance(identity, str) and controls().search(identity):
-        yield f"id: {HOLDS_CONTROLS}"
+    yield from id_violations(envelope)
 
 
 def _address_violations(detail: Mapping[str, Any], normalise: Normalise) -> Iterator[str]:
@@ -215,12 +192,6 @@ def _address_violations(detail: Mapping[str, Any], normalise: Normalise) -> Iter
     for one in found:
         if isinstance(one, Unreachable) and one.code != NO_PHONE:
             yield f"{one.path}: {one.reason}"
-
-
-def _account_violations(detail: Mapping[str, Any], accounts: Collection[str]) -> Iterator[str]:
-    account = detail.get("account", DEFAULT_ACCOUNT)
-    if isinstance(account, str) and account not in accounts:
-        yield f"detail.account: is none of this deployment's accounts ({', '.join(sorted(accounts))})"
 
 
 def _attachment_violations(detail: Mapping[str, Any], has_bucket: bool) -> Iterator[str]:

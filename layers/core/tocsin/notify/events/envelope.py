@@ -1,0 +1,80 @@
+"""What EventBridge wraps around a `detail`, and what each of our details says alike: which account it is
+for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from tocsin.nesting import nested_too_deep
+from tocsin.notify.events.checks import (
+    HOLDS_CONTROLS,
+    MAX_BYTES,
+    MAX_ID_CHARACTERS,
+    MAX_NESTED,
+    InvalidEvent,
+    controls,
+)
+
+DEFAULT_ACCOUNT = "default"
+
+
+def load_envelope(body: str) -> dict[str, Any]:
+    """The JSON object in `body`. Raises InvalidEvent for anything that isn't one, however hostile."""
+    if len(body) > MAX_BYTES:
+        raise InvalidEvent([f"event: is larger than {MAX_BYTES} bytes"])
+    try:
+        body.encode()
+        envelope = json.loads(body, parse_constant=_no_constant)
+        if nested_too_deep(envelope, MAX_NESTED):
+            raise RecursionError
+        json.dumps(envelope, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InvalidEvent(["event: holds half a surrogate pair, which is no text"]) from None
+    except RecursionError:
+        raise InvalidEvent([f"event: is nested too deep: {MAX_NESTED} levels are the limit"]) from None
+    except ValueError:
+        raise InvalidEvent(["event: is not JSON"]) from None
+    if not isinstance(envelope, dict):
+        raise InvalidEvent(["event: is not a JSON object"])
+    return envelope
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def event_id_of(envelope: Mapping[str, Any]) -> str:
+    """The event's id, cut to what an id may have; empty if there is none."""
+    return str(envelope.get("id") or "")[:MAX_ID_CHARACTERS]
+
+
+def moment_of(text: object) -> int | None:
+    """EventBridge's time stamp in ms; None for anything else. Operators see it, nothing depends on it."""
+    try:
+        at = datetime.fromisoformat(text) if isinstance(text, str) else None
+        told = int(at.timestamp() * 1000) if at is not None and at.tzinfo is not None else 0
+    except (ValueError, OverflowError):
+        return None
+    return told if told > 0 else None
+
+
+def account_of(detail: Mapping[str, Any]) -> Any:
+    """The account that a detail names, else the default one. Whatever JSON that may be, unless it was
+    checked."""
+    return detail.get("account") or DEFAULT_ACCOUNT
+
+
+def id_violations(envelope: Mapping[str, Any]) -> Iterator[str]:
+    identity = envelope.get("id")
+    if isinstance(identity, str) and controls().search(identity):
+        yield f"id: {HOLDS_CONTROLS}"
+
+
+def account_violations(detail: Mapping[str, Any], accounts: Collection[str]) -> Iterator[str]:
+    """`accounts`: those this deployment serves."""
+    account = account_of(detail)
+    if isinstance(account, str) and account not in accounts:
+        yield f"detail.account: is none of this deployment's accounts ({', '.join(sorted(accounts))})"
