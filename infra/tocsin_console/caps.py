@@ -21,7 +21,7 @@ SMALL: Final[Mapping[str, str]] = {
 
 ENOUGH: Final = 16
 """Concurrent executions with which the template's own caps leave room: four sends and two of each other
-queue, and six for what has no cap (`doctor.before`)."""
+queue, and six for what has no cap (`doctor.planned_quotas`)."""
 
 
 def fitting(executions: int | None, chosen: Mapping[str, str], had: Mapping[str, str]) -> dict[str, str]:

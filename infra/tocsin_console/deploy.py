@@ -21,6 +21,7 @@ from tocsin_console import doctor
 from tocsin_console import settings as change_settings
 from tocsin_console.deployment import Deployment, Place
 from tocsin_console.doctor.checks import FaultsFound
+from tocsin_console.doctor.planned_quotas import QUOTA_REQUEST
 from tocsin_console.errors import ConsoleError, Usage
 from tocsin_console.former_parameters import FORMER, taken_over
 from tocsin_console.output import Output
@@ -140,7 +141,7 @@ def _tell_caps(caps: Mapping[str, str], output: Output) -> None:
     told = " ".join(pairs(caps))
     if caps == caps_of.SMALL or caps.items() <= caps_of.SMALL.items():
         output.say(f"Lambda runs few functions of this account at once, so this deployment has {told}")
-        output.say(f"  until the quota is raised: {doctor.before.QUOTA_REQUEST}; then deploy again")
+        output.say(f"  until the quota is raised: {QUOTA_REQUEST}; then deploy again")
     else:
         output.say(f"the account's quota of Lambda was raised, so this deployment has {told} again")
 

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tocsin_console.deployment import Deployment, Place
 from tocsin_console.doctor import before, checks, operation, stack
+from tocsin_console.doctor.planned import Planned
 from tocsin_console.output import Output
 from tocsin_console.samconfig import read_samconfig
 from tocsin_console.template_defaults import DEFAULTS
@@ -24,7 +25,7 @@ def before_deploy(
     not those of its samconfig.toml. Raises FaultsFound, ConsoleError."""
     folder = folder or Path.cwd()
     parameters = read_samconfig(folder).parameters if given is None else given
-    planned = before.Planned(place, {**_kept(place), **parameters}, folder)
+    planned = Planned(place, {**_kept(place), **parameters}, folder)
     checks.tell(checks.carry_out(before.CHECKS, planned), output)
 
 

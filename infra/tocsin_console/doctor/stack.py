@@ -13,8 +13,8 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from tocsin_console.deployment import Deployment
-from tocsin_console.doctor.before import ALONE_ON_SPOT
 from tocsin_console.doctor.checks import Check, Finding, fault, ok, unknown, warning
+from tocsin_console.doctor.planned_parameters import ALONE_ON_SPOT
 
 FUNCTIONS: Final = {
     "plan_notifications": "PlanFunctionName",

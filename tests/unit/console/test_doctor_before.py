@@ -16,8 +16,9 @@ from tests.support.scripted_aws import ScriptedAws, refused
 from tests.support.templates import template
 from tocsin_console.deployment import Place
 from tocsin_console.doctor import before, checks
-from tocsin_console.doctor.before import Planned
 from tocsin_console.doctor.checks import Check, FaultsFound, Level
+from tocsin_console.doctor.planned import Planned
+from tocsin_console.doctor.planned_quotas import judge_concurrency
 from tocsin_console.template_defaults import DEFAULTS
 
 REGION = "eu-west-1"
@@ -394,5 +395,5 @@ def test_the_script_of_aws_refuses_what_botocore_would(scene: Scene) -> None:
 @pytest.mark.parametrize(("reserved", "limit", "is_fault"), [(5, 10, True), (5, 105, False), (0, 10, False)])
 def test_what_the_door_reserves_must_leave_a_hundred(reserved: int, limit: int, is_fault: bool) -> None:
     facts = {"limit": limit, "unreserved": limit, "wanted": 8, "uncapped": 0, "reserved": reserved}
-    (finding,) = before.judge_concurrency(facts)
+    (finding,) = judge_concurrency(facts)
     assert (finding.mend == "DoorConcurrency=0") is is_fault
