@@ -84,7 +84,7 @@ lint: setup ## format, style, types, texts, templates
 # A warning fails it: a link that leads nowhere, a page that no menu names.
 .PHONY: docs
 docs: setup ## the documents as a site, in .run/site; while you write: make docs ARGS=serve
-	@NO_MKDOCS_2_WARNING=1 .tools/docs/bin/mkdocs $(or $(ARGS),build --strict --quiet) --config-file infra/site/mkdocs.yml
+	@NO_MKDOCS_2_WARNING=1 .tools/docs/bin/mkdocs $(or $(ARGS),build --strict) --config-file infra/site/mkdocs.yml
 
 BUILD := .aws-sam/build
 

@@ -24,7 +24,7 @@ from tocsin.tables.keys import heartbeat_key, prekey_key
 from tocsin.tables.notifications import settings_key
 from tocsin_console.doctor import checks, operation, stack
 from tocsin_console.doctor.checks import Check, Level
-from tocsin_console.doctor.stack import FUNCTIONS, Deployed
+from tocsin_console.doctor.stack import FUNCTIONS, UNMAPPED, Deployed, judge_mappings
 from tocsin_local.bootstrap import ROOT
 
 VERSION = "0.1.0"
@@ -398,7 +398,8 @@ def test_the_readme_shows_the_checks_that_there_are() -> None:
     assert [name for _, name in levels] == [check.name for check in CHECKS]
     warnings = sum(level == "WARNING" for level, _ in levels)
     assert lines[-1] == f"{len(levels) - warnings} ok, {warnings} warning"
-    alarms = len(deployed({"ConnectorMode": "external"}).of_type("AWS::CloudWatch::Alarm"))
+    local = {"ConnectorMode": "external", "HttpDoor": "on", "OutcomeHooks": "on"}
+    alarms = len(deployed(local).of_type("AWS::CloudWatch::Alarm"))
     assert f"{alarms} of {alarms} alarms tell nobody" in shown
 
 
@@ -411,6 +412,15 @@ def test_an_alarm_that_rings_is_seen_though_its_topic_can_not_be(scene: Scene) -
     topic, alarm = scene.examine("alarms")
     assert (topic.level, TOPIC in topic.saw) == (Level.UNKNOWN, True)
     assert (alarm.level, "rings" in alarm.saw) == (Level.FAULT, True)
+
+
+def test_a_function_without_a_queue_needs_no_event_source() -> None:
+    enabled = {"id": UUID, "state": "Enabled", "result": "No records processed"}
+    facts = {name: [] if name in UNMAPPED else [enabled] for name in FUNCTIONS}
+    assert [finding.level for finding in judge_mappings(facts)] == [Level.OK]
+    assert {"maintain_sessions", "receive_webhook"} == {
+        name for name, sources in facts.items() if not sources
+    }
 
 
 def test_another_version_than_the_console_s_is_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
