@@ -13,8 +13,9 @@ import importlib
 import os
 import tempfile
 import threading
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar
 from zipfile import BadZipFile, LargeZipFile, ZipFile
 
@@ -54,7 +55,16 @@ def main() -> None:
     functions = vars(importlib.import_module("ministack.services.lambda_svc"))
     concurrency = functions["_sqs_esm_concurrency"]
     functions["_sqs_esm_concurrency"] = lambda *given: int(concurrency(*given))
+    _beside("ordered_index").install(vars(importlib.import_module("ministack.services.dynamodb")))
     importlib.import_module("ministack.app").main()
+
+
+def _beside(name: str) -> Any:
+    """A module of this folder, which isn't on the path here."""
+    loader = SourceFileLoader(name, str(Path(__file__).with_name(f"{name}.py")))
+    module = ModuleType(name)
+    loader.exec_module(module)
+    return module
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def line_of(one: Notification) -> Line:
 
 
 def _first_line(one: Notification, text: str) -> str:
-    first = next((part for part in text.split("\n") if part.strip()), "")[:_TEXT]
+    first = _saying(text)[:_TEXT]
     match one.content:
         case Withheld(why):
             return f"(text not shown: {why})"
@@ -108,3 +108,10 @@ def _first_line(one: Notification, text: str) -> str:
         case Reaction(_, emoji):
             return f"reaction {emoji}"
     return first
+
+
+def _saying(text: str) -> str:
+    """The first line, and the next one too where the first only greets."""
+    lines = (part.strip() for part in text.split("\n") if part.strip())
+    first = next(lines, "")
+    return f"{first} {next(lines, '')}".strip() if first.endswith((",", ":")) else first

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -34,10 +34,14 @@ class Recent:
     def put(self, lines: Iterable[Line]) -> None:
         """Add lines, or what is known of them now. When there is no room, the oldest goes."""
         with self._lock:
+            before = len(self._order)
             for line in lines:
                 if line.id not in self._lines:
-                    insort(self._order, line.place)
+                    self._order.append(line.place)
                 self._lines[line.id] = line
+            if len(self._order) > before:
+                # Mostly in order already: this costs little beside putting each in its place.
+                self._order.sort()
             for _, identity in self._order[: max(len(self._order) - self._most, 0)]:
                 self._lines.pop(identity, None)
             del self._order[: max(len(self._order) - self._most, 0)]

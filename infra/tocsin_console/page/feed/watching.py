@@ -29,7 +29,7 @@ _REREAD: Final = 100
 _QUEUED: Final = 1_000
 
 Told = tuple[str, Line | str]
-"""What a listener gets: `line` and a line, or `trouble` and words (empty: it is over)."""
+"""What a listener gets: `line` and a line; `trouble` and words (empty: it passed); `over`, and no more."""
 
 
 class Listener:
@@ -72,6 +72,7 @@ class Watching:
         self._refreshed_at: float | None = None
         self._refreshing = threading.Lock()
         self._newest = threading.Event()
+        self._grown = threading.Condition()
         self._places: dict[str, int] = {}
         self._waiting: Iterator[list[Line]] = iter(())
         self._loading: threading.Thread | None = None
@@ -99,6 +100,11 @@ class Watching:
                 self._loading.start()
         self._newest.wait(PATIENCE_SECONDS)
 
+    def more(self, enough: Callable[[], bool]) -> None:
+        """Wait until enough is known, or all; no longer than a page may take."""
+        with self._grown:
+            self._grown.wait_for(lambda: enough() or self.complete or bool(self.unread), PATIENCE_SECONDS)
+
     @property
     def begun(self) -> bool:
         """Whether the newest were read once."""
@@ -123,7 +129,8 @@ class Watching:
                 self._woken.notify_all()
 
     def close(self) -> None:
-        """Nobody looks any more."""
+        """Nobody looks any more; whoever does is told that it is over."""
+        self._tell(("over", ""))
         with self._woken:
             self._closed = True
             self._listeners.clear()
@@ -143,11 +150,12 @@ class Watching:
         return following is not None and following.is_alive() and not self.trouble
 
     def _begin(self) -> None:
-        lines, self._places = self._history.step(self._history.sources())
-        self.recent.put(lines)
-        self._waiting = self._history.waiting()
+        first = self._history.first()
+        self.recent.put((*first.lines, *first.waits))
+        self._waiting = first.waiting
+        self._places = {} if first.whole else self._history.sources()
+        self.complete = first.whole and not self._read_waiting()
         self._refreshed_at = self._clock()
-        self.complete = not self._places and not self._read_waiting()
 
     def _read_waiting(self) -> bool:
         """The next page of what waits; whether there was one."""
@@ -157,9 +165,14 @@ class Watching:
 
     def _refresh(self) -> None:
         """What came since, and what became of those that may have changed."""
-        lines, _ = self._history.step(self._history.sources())
-        self.recent.put(lines)
-        fresh = {line.id for line in lines}
+        first = self._history.first()
+        if not first.whole and not any(self.recent.get(line.id) for line in first.lines):
+            # More came than a page shows: what lies between is read as at the beginning.
+            self._places = self._history.sources()
+            self.complete = False
+        self.recent.put((*first.lines, *first.waits))
+        self._waiting = first.waiting
+        fresh = {line.id for line in (*first.lines, *first.waits)}
         unsettled = self.recent.newest(lambda line: not line.settled and line.id not in fresh, _REREAD)
         self.recent.put(self._history.read([_key(line) for line in unsettled]))
         self._refreshed_at = self._clock()
@@ -181,11 +194,17 @@ class Watching:
                 elif not more:
                     self.complete = True
                     return
+                self._tell_of_more()
             self.complete = self.complete or self.recent.full
         except Exception as error:  # noqa: BLE001  said on the page; the next look goes on
             self.unread = self._words(error)
         finally:
             self._newest.set()
+            self._tell_of_more()
+
+    def _tell_of_more(self) -> None:
+        with self._grown:
+            self._grown.notify_all()
 
     @property
     def _just_looked(self) -> bool:

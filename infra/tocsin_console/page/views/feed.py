@@ -59,7 +59,13 @@ async def show(request: web.Request) -> web.Response:
         feed = watching(site)
         feed.look()
         judge = sieve.judge(from_seconds(site.clock()), feed.recent.get)
-        return feed.recent.newest(judge, _ON_A_PAGE + 1, before=before), feed
+
+        def found() -> list[Line]:
+            return feed.recent.newest(judge, _ON_A_PAGE + 1, before=before)
+
+        if before:
+            feed.more(lambda: len(found()) > _ON_A_PAGE)
+        return found(), feed
 
     part, accounts, queued = await asyncio.gather(
         site.part(read),
@@ -105,6 +111,9 @@ async def events(request: web.Request) -> web.StreamResponse:
             except TimeoutError:
                 await answer.write(b": beat\n\n")
                 continue
+            if kind == "over":
+                # The stack was read anew: the browser comes back, and follows what there is then.
+                return answer
             if isinstance(told, Line):
                 judge = sieve.judge(from_seconds(site.clock()), feed.recent.get)
                 text = json.dumps({**line_json(told), "matches": judge(told)})

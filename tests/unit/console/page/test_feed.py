@@ -6,6 +6,10 @@ from __future__ import annotations
 import http.client
 import json
 import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,17 +21,19 @@ from tests.support.fake_deployment import NOW, SITI, FakeDeployment
 from tests.support.memory_streams import MemoryStreams
 from tocsin.notify.notification import Notification, Problem
 from tocsin.tables.notifications import notification_key
+from tocsin_console.feed.history import FIRST, History
 from tocsin_console.feed.stream import Behind, NoStream, Stream
 from tocsin_console.page.feed import watching
+from tocsin_console.page.feed.recent import Recent
 
 BUDI = "628111222333"
 OPTED_OUT = Problem("opted-out", "permanent")
 
 
-def sent(fake: FakeDeployment, recipient: str = SITI, **more: Any) -> Notification:
+def sent(fake: FakeDeployment, recipient: str = SITI, later_ms: int = 0, **more: Any) -> Notification:
     one = fake.planned(recipient, **more)
     fake.deployment.stores.notifications.mark_sent(
-        one.id, {}, at=NOW * 1000 + 1000, account=ACCOUNT, receipt_deadline=NOW * 1000 + 60_000
+        one.id, {}, at=NOW * 1000 + 1000, account=ACCOUNT, receipt_deadline=NOW * 1000 + 60_000 + later_ms
     )
     return one
 
@@ -99,6 +105,77 @@ def test_a_broken_record_hides_no_other(fake: FakeDeployment, browser: Browser) 
     sent(fake)
     fake.spoil(sent(fake))
     assert tickets(browser.get("/feed")) == ["TCK-1"]
+
+
+class Counted:
+    """How often a table was asked, by the name of the call; `most`: the largest page that was asked for."""
+
+    def __init__(self, table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: Counter[str] = Counter()
+        self.most = 0
+        for name in ("newest", "get_many", "walk"):
+            monkeypatch.setattr(table, name, self._counting(name, getattr(table, name)))
+
+    def _counting(self, name: str, call: Any) -> Any:
+        def counted(*given: Any) -> Any:
+            self.calls[name] += 1
+            if name == "newest":
+                self.most = max(self.most, given[-1])
+            return call(*given)
+
+        return counted
+
+
+@pytest.fixture
+def history(fake: FakeDeployment) -> Iterator[History]:
+    deployment = fake.deployment
+    with ThreadPoolExecutor(6) as threads:
+        yield History(deployment.glance_table, deployment.stores, lambda: [ACCOUNT], threads)
+
+
+@pytest.mark.parametrize("many", [10, 300])
+def test_the_first_look_reads_no_more_of_many_than_of_few(
+    fake: FakeDeployment, history: History, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    for _ in range(many):
+        sent(fake)
+    fake.spoil(sent(fake, later_ms=1))
+    counted = Counted(fake.deployment.glance_table, monkeypatch)
+    first = history.first()
+    # Four parts of what was sent, that of release 0.1.0, and what ended: a page of each. Then the records.
+    assert counted.calls["newest"] == 6
+    assert counted.calls["get_many"] <= 3
+    assert counted.most == FIRST
+    # The broken one is the newest, and takes one place.
+    assert len(first.lines) == min(many, FIRST - 1)
+
+
+def test_what_the_first_look_left_is_read_behind_it(fake: FakeDeployment, browser: Browser) -> None:
+    for _ in range(130):
+        sent(fake)
+    browser.get("/feed")
+    feed = browser.site.offered["feed"][1]
+    until = time.monotonic() + 20
+    while not feed.complete and time.monotonic() < until:
+        time.sleep(0.01)
+    assert (feed.complete, len(feed.recent)) == (True, 130)
+
+
+def test_after_more_than_a_page_came_while_nobody_looked_nothing_is_missing(
+    fake: FakeDeployment, history: History
+) -> None:
+    clock = [0.0]
+    stream = Stream(MemoryStreams(), "table")
+    feed = watching.Watching(history, stream, Recent(), str, clock=lambda: clock[0])
+    until = time.monotonic() + 20
+    for much, known in ((10, 10), (150, 160)):
+        for _ in range(much):
+            sent(fake, later_ms=much)
+        clock[0] += 60
+        feed.look()
+        while (len(feed.recent) < known or not feed.complete) and time.monotonic() < until:
+            time.sleep(0.01)
+        assert len(feed.recent) == known
 
 
 def test_older_ones_are_on_the_next_page(fake: FakeDeployment, browser: Browser) -> None:
@@ -217,6 +294,19 @@ def test_what_keeps_the_stream_away_is_told_in_words_and_it_goes_on(
     assert "Your AWS permissions" in told[0][1]
     assert told[1] == ("trouble", "")
     assert told[2][1]["id"] == one.id
+
+
+def test_a_page_left_open_over_a_redeployment_is_told_to_come_back(
+    fake: FakeDeployment, browser: Browser, streams: MemoryStreams
+) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", browser.site.door.port, timeout=20)
+    connection.request("GET", "/feed/events", headers={"Cookie": browser.cookie})
+    answer = connection.getresponse()
+    begun(streams)
+    browser.site.deployment = replace(browser.site.deployment)
+    browser.get("/feed")
+    assert answer.read().startswith(b"retry: ")
+    connection.close()
 
 
 def test_while_nobody_looks_nothing_is_asked(
