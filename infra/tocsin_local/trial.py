@@ -13,11 +13,12 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tocsin_console import pair
+from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError
 from tocsin_console.output import end_after_closed_pipe, replace_unencodable
 from tocsin_local.bootstrap import ROOT, RUNS
@@ -70,7 +71,7 @@ def _act(options: argparse.Namespace) -> int:
         elif options.background:
             return _start_in_background(options.name)
         else:
-            _run(options.name)
+            _run(options.name, page=not options.pageless, browser=not options.no_browser)
     except KeyboardInterrupt:
         say("\nstopped; nothing is left running")
     except (ConsoleError, ControlError, ProcessFailed, CommandFailed, RecordError) as trouble:
@@ -81,7 +82,9 @@ def _act(options: argparse.Namespace) -> int:
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="make local", usage='make local ARGS="[--name NAME] [--background]"', description=__doc__
+        prog="make local",
+        usage='make local ARGS="[--name NAME] [--background] [--no-browser]"',
+        description=__doc__,
     )
     parser.add_argument(
         "--name",
@@ -92,6 +95,10 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument(
         "--background", action="store_true", help="return when it is ready; make local-stop ends it"
     )
+    parser.add_argument(
+        "--no-browser", action="store_true", help="print the console's page, and leave the browser alone"
+    )
+    parser.add_argument("--pageless", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument(
         "--stop", action="store_true", help="end the one of that name, as make local-stop does"
     )
@@ -104,8 +111,8 @@ def _name(text: str) -> str:
     return text
 
 
-def _run(name: str) -> None:
-    """Run the stack until Ctrl-C. Raises the errors that `_act` prints."""
+def _run(name: str, *, page: bool, browser: bool) -> None:
+    """Run the stack until Ctrl-C, and serve the console's page. Raises the errors that `_act` prints."""
     with (
         claimed(name),
         world(name, parameters={**PARAMETERS, **HOOKS}, progress=_tell) as here,
@@ -116,8 +123,22 @@ def _run(name: str) -> None:
         _link(here, connector)
         door = Door(door_url, add_source(here, door_url, "trial", "api"))
         say(instructions(here, name, door))
-        with published(name, record(here, door)):
+        with published(name, record(here, door)), contextlib.ExitStack() as shown:
+            if page:
+                shown.enter_context(console_page(here.deployment, browser=browser))
             _keep(here, connector, connectors)
+
+
+@contextlib.contextmanager
+def console_page(deployment: Deployment, *, browser: bool) -> Iterator[None]:
+    """Serve the console's page while the block lasts. `browser`: open it, if there is a screen."""
+    from tocsin_console.page import opening, server
+
+    with opening.private_folder() as folder, server.beside(deployment) as door:
+        say(f"The console, on one page of this machine's browser. Open this once: {door.invitation()}")
+        if browser and opening.can_show():
+            opening.show(door.invitation(), folder)
+        yield
 
 
 def _keep(here: World, connector: Child, connectors: contextlib.ExitStack) -> None:
@@ -137,7 +158,7 @@ def _start_in_background(name: str) -> int:
     log = RUNS / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tocsin_local.trial", "--name", name],
+            [sys.executable, "-m", "tocsin_local.trial", "--name", name, "--pageless"],
             cwd=ROOT,
             env={**os.environ, "PYTHONIOENCODING": "utf-8"},
             stdin=subprocess.DEVNULL,

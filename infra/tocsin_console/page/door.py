@@ -118,8 +118,9 @@ class Door:
     def leave(self, session: Session) -> None:
         self._sessions.pop(session.identity, None)
 
-    def misplaced(self, method: str, headers: Mapping[str, str]) -> str:
-        """Why a request isn't even looked at; empty: it is. `headers`: by their usual names."""
+    def misplaced(self, method: str, headers: Mapping[str, str], *, enters: bool = False) -> str:
+        """Why a request isn't even looked at; empty: it is. `headers`: by their usual names. `enters`: it
+        brings an invitation, so it may come from the file that opens the browser, which is another site."""
         if headers.get("Host", "") not in self.hosts:
             return WRONG_HOST
         own = f"http://{headers['Host']}"
@@ -128,7 +129,7 @@ class Door:
         if method not in ("GET", "HEAD") and "Origin" not in headers:
             return WRONG_ORIGIN
         # "none": typed, or opened from another program.
-        if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        if not enters and headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
             return WRONG_ORIGIN
         return ""
 

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import socket
 import sys
-import webbrowser
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Final
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from aiohttp import web
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, Interrupted
 from tocsin_console.output import Output
+from tocsin_console.page import opening
 from tocsin_console.page.door import Door
 from tocsin_console.page.site import HERE, SITE, Site, enter, guard, leave, of_site
 from tocsin_console.page.views import VIEWS, begin, end
@@ -45,16 +47,46 @@ def application(site: Site) -> web.Application:
 
 def serve(deployment: Deployment, output: Output, *, port: int, browser: bool) -> None:
     """Serve until Ctrl-C. Raises ConsoleError if the port is taken, Interrupted at its end."""
-    with listening(port) as door_socket:
-        site = Site(
-            deployment,
-            Door(door_socket.getsockname()[1]),
-            reread=lambda: Deployment.at(deployment.place),
-        )
+    with listening(port) as door_socket, opening.private_folder() as folder:
+        site = _site(deployment, door_socket)
         try:
-            asyncio.run(_run(site, door_socket, output, browser=browser))
+            asyncio.run(_run(site, door_socket, output, folder if browser else None))
         except KeyboardInterrupt:
             raise Interrupted("the page is closed; nothing of it is left running") from None
+
+
+@contextlib.contextmanager
+def beside(deployment: Deployment, *, port: int = 0) -> Iterator[Door]:
+    """Serve in a thread while the block lasts. Raises ConsoleError if the port is taken."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    with listening(port) as door_socket:
+        site = _site(deployment, door_socket)
+        thread.start()
+        try:
+            runner = asyncio.run_coroutine_threadsafe(_started(site, door_socket), loop).result()
+            try:
+                yield site.door
+            finally:
+                asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+
+
+def _site(deployment: Deployment, door_socket: socket.socket) -> Site:
+    return Site(
+        deployment,
+        Door(door_socket.getsockname()[1]),
+        reread=lambda: Deployment.at(deployment.place),
+    )
+
+
+async def _started(site: Site, door_socket: socket.socket) -> web.AppRunner:
+    runner = web.AppRunner(application(site), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+    await runner.setup()
+    await web.SockSite(runner, door_socket).start()
+    return runner
 
 
 def listening(port: int) -> socket.socket:
@@ -75,12 +107,11 @@ def listening(port: int) -> socket.socket:
     )
 
 
-async def _run(site: Site, door_socket: socket.socket, output: Output, *, browser: bool) -> None:
-    runner = web.AppRunner(application(site), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
-    await runner.setup()
+async def _run(site: Site, door_socket: socket.socket, output: Output, folder: Path | None) -> None:
+    """`folder`: for the file that opens the browser; None: it isn't opened."""
+    runner = await _started(site, door_socket)
     try:
-        await web.SockSite(runner, door_socket).start()
-        _invite(site, output, browser=browser)
+        _invite(site, output, folder)
         output.say(
             "For this machine alone, with your AWS permissions. Enter: another address. Ctrl-C: close."
         )
@@ -95,14 +126,14 @@ async def _run(site: Site, door_socket: socket.socket, output: Output, *, browse
 def _asked(site: Site, output: Output) -> None:
     """Somebody pressed Enter, or closed the input."""
     if sys.stdin.readline():
-        _invite(site, output, browser=False)
+        _invite(site, output, None)
     else:
         asyncio.get_running_loop().remove_reader(sys.stdin)
 
 
-def _invite(site: Site, output: Output, *, browser: bool) -> None:
+def _invite(site: Site, output: Output, folder: Path | None) -> None:
     address = site.door.invitation()
     output.record({"url": address})
     output.say(f"Open this once: {address}")
-    if browser:
-        webbrowser.open(address)
+    if folder is not None:
+        opening.show(site.door.invitation(), folder)

@@ -34,7 +34,8 @@ _REREAD_SECONDS = 60.0
 _GONE = frozenset(
     {"ResourceNotFoundException", "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"}
 )
-_OPEN = ("/enter", "/static/", "/favicon.ico")
+ENTER: Final = "/enter"
+_OPEN = (ENTER, "/static/", "/favicon.ico")
 
 NAVIGATION: Final = (
     ("/", "Now"),
@@ -246,7 +247,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
     site = site_of(request)
-    if why := site.door.misplaced(request.method, request.headers):
+    enters = request.path == ENTER and request.method == "GET"
+    if why := site.door.misplaced(request.method, request.headers, enters=enters):
         return web.Response(text=why, status=403)
     if not request.path.startswith(_OPEN):
         session = site.door.session(request.cookies.get(site.door.cookie, ""))
@@ -289,7 +291,9 @@ async def enter(request: web.Request) -> web.StreamResponse:
     session = door.enter(request.query.get("token", ""))
     if session is None:
         return _problem(request, 403, BAD_INVITATION)
-    answer = elsewhere("/")
+    # A browser doesn't bring the cookie along where another site leads on, so this very page does then.
+    outside = request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
+    answer = page(request, "entered", title="Come in") if outside else elsewhere("/")
     answer.set_cookie(door.cookie, session.identity, httponly=True, samesite="Strict", path="/")
     return answer
 

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fake_cloud import memory_cloud
+from tests.support.fake_deployment import FakeDeployment
+from tocsin_console.deployment import Deployment
+from tocsin_console.page import opening
 from tocsin_local import trial
 from tocsin_local.processes import ProcessFailed, clean_environment
 
@@ -122,3 +126,49 @@ def test_a_name_that_is_no_file_name_is_refused(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit):
         trial.main(["--name", "../two"])
     assert "a name is made of small letters, digits and hyphens: '../two'" in capsys.readouterr().err
+
+
+class TestPage:
+    """What `make local` does with the console's page. `opened`: what the browser was given."""
+
+    @pytest.fixture
+    def opened(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        given: list[str] = []
+        monkeypatch.setattr(opening, "show", lambda address, folder: given.append(address))
+        monkeypatch.setattr(opening, "can_show", lambda: True)
+        return given
+
+    @pytest.fixture
+    def deployment(self) -> Iterator[Deployment]:
+        with memory_cloud() as aws:
+            yield FakeDeployment.on(aws).deployment
+
+    def test_it_is_opened_and_printed(
+        self, deployment: Deployment, opened: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with trial.console_page(deployment, browser=True):
+            assert len(opened) == 1
+        printed = capsys.readouterr().out
+        assert "/enter?token=" in printed
+        assert opened[0] not in printed
+
+    def test_on_request_it_is_only_printed(
+        self, deployment: Deployment, opened: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with trial.console_page(deployment, browser=False):
+            assert opened == []
+        assert "/enter?token=" in capsys.readouterr().out
+
+    def test_without_a_screen_it_is_only_printed(
+        self, deployment: Deployment, opened: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(opening, "can_show", lambda: False)
+        with trial.console_page(deployment, browser=True):
+            assert opened == []
+
+    def test_in_the_background_there_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[bool] = []
+        monkeypatch.setattr(trial, "_run", lambda name, *, page, browser: asked.append(page))
+        trial.main(["--pageless"])
+        trial.main([])
+        assert asked == [False, True]
