@@ -90,10 +90,10 @@ def bars(found: Sequence[Bar], kinds: Sequence[str]) -> Chart:
 
 
 def nice(value: int) -> int:
-    """The next even number of 2, 4, 6, 10 … that isn't smaller: its half stands on the axis, too."""
+    """The next round number that isn't smaller: its half stands on the axis, too, and so is whole."""
     size = 1
     while True:
-        for step in (2, 4, 6, 10):
+        for step in (2, 4, 6, 8, 10) if size == 1 else (2, 3, 4, 5, 6, 8, 10):
             if step * size >= value:
                 return step * size
         size *= 10

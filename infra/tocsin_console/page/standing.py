@@ -56,7 +56,9 @@ def standing(
     """`queues`: what lies in queues that should be empty, by name; `arrived`: messages of the last 24
     hours; None:
     that can't be had."""
-    needs = [need for account in accounts or () for need in _of_account(account)]
+    needs = [
+        need for account in accounts or () for need in _of_account(account, alone=len(accounts or ()) == 1)
+    ]
     needs += _of_queues(queues or {})
     if accounts is None:
         return Standing(BAD, "The state of the accounts can't be read.", tuple(needs))
@@ -85,16 +87,20 @@ def _sentence(account: AccountStatus) -> str:
     return _SENTENCES.get(account.state, f"is {account.state}")
 
 
-def _of_account(account: AccountStatus) -> list[Need]:
+def _of_account(account: AccountStatus, *, alone: bool) -> list[Need]:
+    """`alone`: there is no other, so the sentence above says how it stands."""
     needs = []
     if not account.well and account.state not in _PASSING and account.state != AccountState.RESTRICTED:
         waiting = sum(account.waiting.values())
         held = f"; {plural(waiting, 'message waits', 'messages wait')} for it" if waiting else ""
         link = account.state in _LINK
+        what = f"The account {account.account} {_sentence(account)}{held}."
+        if alone and link:
+            what = f"New messages wait until it is linked{held}."
         needs.append(
             Need(
                 BAD,
-                f"The account {account.account} {_sentence(account)}{held}.",
+                what,
                 "Link it" if link else "See the doctor",
                 f"/link?account={account.account}" if link else "/doctor",
             )

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from tocsin.accounts import passkey as steps
 from tocsin.accounts.passkey import PasskeyStep
-from tocsin.accounts.state import UNLINKED
+from tocsin.accounts.state import UNLINKED, AccountState
 from tocsin.people.numbers import InvalidPhone, mask_phone, same_person_key
 from tocsin_console import passkey_code, qr
 from tocsin_console.account_health import LIMITS
@@ -19,7 +19,7 @@ from tocsin_console.errors import ConsoleError, Usage
 from tocsin_console.output import Output
 from tocsin_console.page import audit, shown
 from tocsin_console.page.linking import Attempt
-from tocsin_console.page.site import Site, elsewhere, page, refused, session_of, site_of, told
+from tocsin_console.page.site import Part, Site, elsewhere, page, refused, session_of, site_of, told
 from tocsin_console.pair import Code, TypedCode, Wishes
 from tocsin_console.passkey_code import NotOptions
 from tocsin_console.send import SampleTicket, put_test
@@ -57,13 +57,16 @@ def close(site: Site) -> None:
 async def show(request: web.Request) -> web.Response:
     site, asked = site_of(request), request.query.get("account", "")
     deployment = site.deployment
-    names = await site.work(lambda: deployment.accounts)
+    served = await site.part(lambda: deployment.accounts)
+    names = served.value or []
     account = asked if asked in names else names[0] if names else ""
     attempt = attempts(site).get(account)
     if request.headers.get("X-Part"):
         return web.json_response({"mark": attempt.mark if attempt else "none"})
-    found = await site.part(lambda: account_status(deployment, account, site.clock)) if account else None
-    status = found.value if found else None
+    found: Part[Any] = served
+    if account:
+        found = await site.part(lambda: account_status(deployment, account, site.clock))
+    status = found.value if account else None
     return page(
         request,
         "link",
@@ -72,7 +75,7 @@ async def show(request: web.Request) -> web.Response:
         account=account,
         part=found,
         one=status,
-        linked=status is not None and status.last_state not in UNLINKED,
+        linked=status is not None and status.last_state not in (*UNLINKED, AccountState.PAIRING),
         attempt=attempt,
         **_offered(attempt),
         LIMITS=LIMITS,

@@ -88,7 +88,7 @@ async def _account(site: Site, name: str) -> tuple[Part[AccountStatus], Part[Tol
     deployment = site.deployment
     found = await site.parts(
         status=lambda: account_status(deployment, name, site.clock),
-        told=lambda: site.remembered(f"told {name}", 60, lambda: told(deployment, name)),
+        told=lambda: site.remembered(f"told {name}", 10, lambda: told(deployment, name)),
     )
     return found["status"], found["told"]
 
@@ -133,7 +133,7 @@ def recoveries(site: Site, accounts: Sequence[str], span: str, now: float) -> li
 
     def of(account: str) -> list[RecoveryRecord]:
         name = f"recoveries {account} {days}"
-        return site.remembered(name, 60, lambda: list(store.of_days(account, days, from_seconds(now))))
+        return site.remembered(name, 20, lambda: list(store.of_days(account, days, from_seconds(now))))
 
     found = [one for account in accounts for one in of(account) if one.first_at >= began]
     return [one for one in tallies(found) if one.cause]

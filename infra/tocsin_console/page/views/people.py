@@ -58,11 +58,12 @@ async def _page(
     request: web.Request, wanted: str = "", account: str | None = None, said: str = "", refusal: str = ""
 ) -> web.Response:
     site = site_of(request)
-    names = await site.work(lambda: site.deployment.accounts)
+    part = await site.part(lambda: site.deployment.accounts)
+    names = part.value or []
     facts: list[tuple[str, str]] = []
     if wanted:
         try:
-            account = site.deployment.account(account or (names[0] if names else None))
+            account = await site.work(site.deployment.account, account or (names[0] if names else None))
             facts = await site.work(read, site, account, wanted)
         except (NotFound, Usage) as error:
             refusal = refusal or str(error)
@@ -70,6 +71,7 @@ async def _page(
         request,
         "people",
         title="People",
+        part=part,
         names=names,
         account=account or "",
         wanted=wanted,

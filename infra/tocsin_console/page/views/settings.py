@@ -170,6 +170,7 @@ async def doctor(request: web.Request) -> web.Response:
         rows=rows,
         counts=counts,
         accounts=names.value or [],
+        names=names,
         old=at is not None and site.clock() - at > _FRESH_SECONDS,
     )
 
