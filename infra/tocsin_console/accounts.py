@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from tocsin.accounts.served_accounts import add_account, kept_accounts, remove_account
 from tocsin.accounts.state import UNLINKED
+from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.connection import look
 from tocsin_console.deployment import Deployment
@@ -47,6 +48,7 @@ def add(
         add_account(deployment.outside_table, account, int(clock()))
     except ValueError as refusal:
         raise Usage(str(refusal)) from None
+    note(deployment, f"added the account {account}", clock=clock)
     output.say(
         f"the account '{account}' will be served within seconds; link it: tocsin pair --account {account}"
     )
@@ -71,6 +73,7 @@ def remove(deployment: Deployment, account: str, output: Output, *, yes: bool) -
         )
     confirm(lambda: _loss(deployment, account), yes=yes, output=output)
     remove_account(deployment.outside_table, account)
+    note(deployment, f"removed the account {account}")
     output.say(f"the account '{account}' is no longer served; its waiting notifications will expire")
     output.record({"account": account, "removed": True})
 

@@ -19,6 +19,7 @@ from tocsin.accounts.lease import HEARTBEAT_LIFETIME, TERMS
 from tocsin.dynamo.table import Table
 from tocsin.sealing import DamagedRecord
 from tocsin.tables.keys import CONNECTORS
+from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NeedsAttention
@@ -333,6 +334,7 @@ def _reset(
     confirm(lambda: f"all sessions will be abandoned for good ({told})", yes=yes, output=output)
     for account in to_reset:
         after = opened.key_store(account).account.reset_sessions(opened.outside_table)
+        note(opened, f"abandoned all sessions of {account}, whose keys were set back")
         output.record({"account": account, "incarnation": after.incarnation, "reset": True})
         output.say(f"all sessions of {account} are abandoned (incarnation {after.incarnation})")
 

@@ -12,6 +12,7 @@ from datetime import UTC
 from tocsin_console.commands import (
     accounts,
     adopt,
+    audit,
     check,
     completion,
     console,
@@ -71,6 +72,7 @@ COMMANDS = (
     sources,
     hooks,
     settings,
+    audit,
     adopt,
     completion,
 )
@@ -169,7 +171,20 @@ def _run(args: argparse.Namespace, output: Output) -> None:
     # What runs before there is a stack, or after it was deleted.
     look_up = Deployment.find if args.needs_stack else Deployment.without_stack
     deployment = look_up(args.stack, region=args.region, endpoint_url=args.endpoint_url, profile=args.profile)
-    args.run(args, deployment, output)
+    if not getattr(args, "reveal", False):
+        args.run(args, deployment, output)
+        return
+    from tocsin_console import masking
+
+    with masking.lifted(masking.Reveal(deployment, f"whole values by '{_named(args)}'")):
+        args.run(args, deployment, output)
+
+
+def _named(args: argparse.Namespace) -> str:
+    """The command, and what it is about unless that may be somebody's number or JID."""
+    about = getattr(args, "id", None) or ""
+    named = "@" not in about and any(sign.isalpha() for sign in about)
+    return f"{args.command} {about[:60]}" if named else str(args.command)
 
 
 def _fail(error: ConsoleError, output: Output) -> int:

@@ -13,7 +13,7 @@ from tocsin.notify.letters import UNREADABLE, Letter, superfluous
 from tocsin.notify.malformed import UnreadableRecord, read_record
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.redrive import UNREADABLE_RECORD, Done, Redriver, Selection
-from tocsin.people.numbers import mask_phone
+from tocsin_console import masking
 from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
@@ -28,7 +28,7 @@ ASKS_ABOVE: Final = 20
 
 def shown_recipient(recipient: str) -> str:
     """The recipient, masked."""
-    return mask_phone(recipient) if recipient else "without a usable address"
+    return masking.phone(recipient) if recipient else "without a usable address"
 
 
 def withheld(why: str) -> str:
@@ -312,7 +312,7 @@ def letter_json(letter: Letter) -> dict[str, Any]:
     return {
         "notification": letter.notification,
         "account": letter.account,
-        "recipient": mask_phone(letter.recipient) if letter.recipient else None,
+        "recipient": masking.phone(letter.recipient) if letter.recipient else None,
         "audience": letter.audience,
         "reason": letter.reason,
         "class": letter.class_,
@@ -339,7 +339,7 @@ def _shown(letter: Letter, record: Notification | None, *, text: bool) -> dict[s
 
 def _attempt_line(attempt: Mapping[str, Any]) -> str:
     """Time, cause, detail, and the number reserved for each user."""
-    numbers = (f"{mask_phone(user)} #{number}" for user, number in attempt.get("numbers", {}).items())
+    numbers = (f"{masking.phone(user)} #{number}" for user, number in attempt.get("numbers", {}).items())
     cause = f"{attempt.get('cause', '?')} ({attempt.get('class', '')})"
     return "  ".join(
         filter(None, (moment(attempt.get("at")), cause, str(attempt.get("detail", "")), ", ".join(numbers)))
@@ -348,5 +348,5 @@ def _attempt_line(attempt: Mapping[str, Any]) -> str:
 
 def _masked(attempt: Mapping[str, Any]) -> dict[str, Any]:
     """An attempt as shown: the users it was encrypted for are phone numbers, too."""
-    numbers = {mask_phone(user): number for user, number in attempt.get("numbers", {}).items()}
+    numbers = {masking.phone(user): number for user, number in attempt.get("numbers", {}).items()}
     return {**with_json_moments(attempt, "at"), "numbers": numbers}

@@ -19,12 +19,13 @@ from tocsin.settings import changes
 from tocsin_console import caps as caps_of
 from tocsin_console import doctor
 from tocsin_console import settings as change_settings
+from tocsin_console.audit import note
 from tocsin_console.deployment import Deployment, Place
 from tocsin_console.doctor.checks import FaultsFound
 from tocsin_console.doctor.planned_quotas import QUOTA_REQUEST
 from tocsin_console.errors import ConsoleError, Usage
 from tocsin_console.former_parameters import FORMER, taken_over
-from tocsin_console.output import Output
+from tocsin_console.output import Output, complain
 from tocsin_console.questions import QUESTIONS, REGION, STACK, Question, kept_by_default, parameters_of
 from tocsin_console.samconfig import FILE, overrides, pairs, read_samconfig, with_deployment
 from tocsin_console.template_defaults import DEFAULTS, Parameter, declared_parameters
@@ -91,6 +92,7 @@ def deploy(
             )
     # Of a stack that was not there before.
     _take_over(plan, output)
+    _write_down(plan)
     stack = shlex.join(["--stack", plan.place.stack, "--region", plan.place.region])
     output.say(f"deployed. Check it: tocsin doctor {stack}")
     output.say(f"then link the WhatsApp account, if it isn't: tocsin pair {stack}")
@@ -285,6 +287,16 @@ def _keep(plan: Plan, folder: Path, output: Output) -> None:
     for name in plan.dropped:
         why = f"the setting {FORMER[name][0]} now" if name in FORMER else "a parameter of earlier versions"
         output.say(f"{name} is {why}: {FILE} names it no more")
+
+
+def _write_down(plan: Plan) -> None:
+    """Who deployed: names of parameters alone, for values may be anybody's. An emulator's stack may be gone
+    again, and a stack of somebody else's template has no table."""
+    named = ", ".join(sorted(plan.parameters)) or "none"
+    try:
+        note(Deployment.at(plan.place), f"deployed the stack; parameters set: {named}")
+    except ConsoleError as refusal:
+        complain(f"tocsin: it is deployed, but who did it could not be written down: {refusal}")
 
 
 def _take_over(plan: Plan, output: Output) -> None:

@@ -163,6 +163,12 @@ class Deployment:
     def client(self, service: str) -> Any:
         return _client(self.session, service, self.endpoint_url)
 
+    @cached_property
+    def caller(self) -> str:
+        """Who has these credentials, as AWS calls them. Raises botocore's own errors."""
+        arn: str = self.client("sts").get_caller_identity()["Arn"]
+        return arn.split(":", 5)[-1]
+
     @property
     def named_accounts(self) -> list[str]:
         """The accounts that the stack's parameter names."""

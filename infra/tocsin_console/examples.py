@@ -16,6 +16,11 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "tocsin adopt",
         "tocsin adopt --from tocsin-old --reset",
     ),
+    "tocsin audit": (
+        "tocsin audit --since 7d",
+        "tocsin audit --who dewi --what source",
+        "tocsin audit --since 2026-11-01 --until 2026-12-01 --most 10000 --json > november.jsonl",
+    ),
     "tocsin check": (
         "tocsin check event.json",
         "tocsin check --type TicketResolved --default-region MX ticket.json",
@@ -58,6 +63,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "tocsin explain TCK-1042",
         "tocsin explain b9d8b0e03013186c94 --text",
         "tocsin explain 0812-3456-7890",
+        "tocsin explain TCK-1042 --reveal",
     ),
     "tocsin groups": ("tocsin groups --account default",),
     "tocsin hooks add": (

@@ -20,9 +20,9 @@ from tocsin.notify.notification import Notification, State
 from tocsin.notify.redrive import UNREADABLE_RECORD
 from tocsin.notify.refused_events import RefusedEvent
 from tocsin.notify.waiting import WaitingList
-from tocsin.people.numbers import mask_phone
 from tocsin.tables.names import id_of_message
 from tocsin.timestamps import from_seconds
+from tocsin_console import masking
 from tocsin_console.arrived import tell_arrived
 from tocsin_console.connection import look
 from tocsin_console.dead_letters import shown_recipient, shown_text, text_json, withheld
@@ -218,7 +218,7 @@ def _story(life: Life, *, text: bool, now: int) -> Story:
         "ticket_event": notification.event_type,
         "revision": notification.revision,
         "audience": notification.audience,
-        "recipient": mask_phone(notification.recipient) if notification.recipient else None,
+        "recipient": masking.phone(notification.recipient) if notification.recipient else None,
         "refused_address": notification.refused_address,
         "account": notification.account,
         "account_state": life.account,

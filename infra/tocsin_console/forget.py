@@ -13,6 +13,7 @@ from tocsin.notify.store.belongings import Held, OptedOutMeanwhile
 from tocsin.notify.store.texts import TextWithheld
 from tocsin.people.person import Person
 from tocsin.timestamps import from_seconds
+from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.output import Output
@@ -63,6 +64,9 @@ def forget_person(
         forgetting.forget_names(found.whose, erased)
     except OptedOutMeanwhile:
         raise ConsoleError("they opted out in this very moment: run it again, so that this is kept") from None
+    finally:
+        # Their words are gone, whatever came of their names.
+        note(people.deployment, "erased a person", clock=clock)
     _tell(found, held, counts, output, erased=erased)
 
 

@@ -22,6 +22,8 @@ from tocsin.hooks.store import HookStore
 from tocsin.notify.cloud_events import TYPES
 from tocsin.notify.store.texts import TextWithheld
 from tocsin.timestamps import from_seconds
+from tocsin_console import masking
+from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, TimedOut, Usage
@@ -65,6 +67,7 @@ def add(
         added_at=from_seconds(clock()),
     )
     _written(lambda: store.add(endpoint))
+    note(deployment, f"added the webhook {endpoint.id}", clock=clock)
     output.record({"hook": endpoint.id, "secret": endpoint.secret})
     output.say(f"hook    {endpoint.id}")
     output.say(f"secret  {endpoint.secret}")
@@ -132,21 +135,32 @@ def resend(
         if turn
         else [one.turn for one in store.deliveries(hook) if one.state == DEAD and not one.is_damaged]
     )
-    for one in turns:
-        delivery = store.get(hook, one)
-        if delivery is None:
-            raise NotFound(f"{hook} has no delivery {one}: see 'tocsin hooks deliveries {hook}'")
-        if delivery.is_damaged:
-            raise ConsoleError(f"{one} can't be told again: its record is damaged, and what it told is lost")
-        now = from_seconds(clock())
-        again = delivery.again(now)
-        store.note(again, now)
-        # As many parkings and attempts as no order before it had.
-        number = again.parkings + len(again.attempts) + 1000 * now
-        queue.send(Order(hook, one, again.lane, number=number))
-        output.record({"delivery": one, "result": "resent"})
-        output.say(f"{one}  is told again")
-    output.say(f"{len(turns)} resent")
+    resent = 0
+    try:
+        for one in turns:
+            _resend(store, queue, hook, one, from_seconds(clock()))
+            resent += 1
+            output.record({"delivery": one, "result": "resent"})
+            output.say(f"{one}  is told again")
+    finally:
+        # What was done is written down, however it ended.
+        if resent:
+            note(deployment, f"told the webhook {hook} deliveries again", count=resent, clock=clock)
+    output.say(f"{resent} resent")
+
+
+def _resend(store: HookStore, queue: HooksQueue, hook: str, turn: str, now: int) -> None:
+    """`now`: ms. Raises NotFound, ConsoleError."""
+    delivery = store.get(hook, turn)
+    if delivery is None:
+        raise NotFound(f"{hook} has no delivery {turn}: see 'tocsin hooks deliveries {hook}'")
+    if delivery.is_damaged:
+        raise ConsoleError(f"{turn} can't be told again: its record is damaged, and what it told is lost")
+    again = delivery.again(now)
+    store.note(again, now)
+    # As many parkings and attempts as no order before it had.
+    number = again.parkings + len(again.attempts) + 1000 * now
+    queue.send(Order(hook, turn, again.lane, number=number))
 
 
 def rotate(
@@ -160,6 +174,7 @@ def rotate(
     store = _store(deployment)
     rotated = _endpoint(store, hook).rotated(new_secret(random), from_seconds(clock()))
     _written(lambda: store.change(rotated))
+    note(deployment, f"gave the webhook {hook} a new secret", clock=clock)
     output.record({"hook": hook, "secret": rotated.secret})
     output.say(f"secret  {rotated.secret}")
     output.say()
@@ -181,6 +196,7 @@ def ping(
     now = from_seconds(clock())
     told = Told(TEST, f"{hook}.test.{now}", now, "", f"test-{now}", {"id": f"{hook}.test.{now}"})
     _queue(deployment).send(Order.of(hook, told))
+    note(deployment, f"sent the webhook {hook} a test")
     until = clock() + wait
     while clock() < until:
         delivery = store.get(hook, told.turn)
@@ -211,6 +227,7 @@ def remove(deployment: Deployment, hook: str, *, yes: bool, output: Output) -> N
         _endpoint(store, hook)
     confirm(lambda: f"{hook} will hear of nothing any more", yes=yes, output=output)
     store.remove(hook)
+    note(deployment, f"removed the webhook {hook}")
     output.record({"hook": hook, "result": "removed"})
     output.say(f"{hook}  removed")
 
@@ -223,6 +240,7 @@ def _enter(deployment: Deployment, hook: str, state: str, says: str, output: Out
     store = _store(deployment)
     changed = replace(_endpoint(store, hook), state=state)
     _written(lambda: store.change(changed))
+    note(deployment, f"{'paused' if state == PAUSED else 'resumed'} the webhook {hook}")
     output.record({"hook": hook, "state": state})
     output.say(f"{hook}  {says}")
 
@@ -268,7 +286,7 @@ def _policy(deployment: Deployment) -> Policy:
 
 
 def _host(endpoint: Endpoint) -> str:
-    return urlsplit(endpoint.url).hostname or "?"
+    return masking.either(urlsplit(endpoint.url).hostname or "?", endpoint.url)
 
 
 def _json(endpoint: Endpoint) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from tocsin.notify.replies import CHANGES, DELETED, EDIT, TEXT, UNREAD
 from tocsin.notify.store.recoveries import RecoveryRecord
 from tocsin.notify.waiting import CANCELLED
 from tocsin.pace.causes import DIGESTED, RELEASED_BY_BUDGET, SANDBOX
-from tocsin.sealing import masked
 from tocsin.tables.names import user_of
 from tocsin.whatsapp.jid import JID
+from tocsin_console import masking
 from tocsin_console.dead_letters import shown_recipient
 from tocsin_console.output import how_long, json_moment, moment
 
@@ -142,7 +142,9 @@ def _without_receipt(life: Life, now: int) -> str:
         return f"WhatsApp accepted it {since} ago, but no device confirmed it: is the phone on and online?"
     last = max(asking, key=lambda episode: episode.last_at)
     answer = REFUSALS.get(last.failure, last.failure) if last.failed else "it was sent there again"
-    return f"WhatsApp accepted it {since} ago; {masked(last.device)} can't read it ({last.cause}): {answer}"
+    return (
+        f"WhatsApp accepted it {since} ago; {masking.key(last.device)} can't read it ({last.cause}): {answer}"
+    )
 
 
 def _waiting(life: Life, now: int) -> str:
@@ -221,7 +223,7 @@ def _moments(life: Life) -> Iterator[Moment]:
     until = max(one.read_at or 0, one.delivered_at or 0, one.failed_at or 0) or one.expires_at
     for change in life.identities:
         if one.created_at <= change["changed_at"] <= until:
-            device = masked(str(change["device_jid"]))
+            device = masking.key(str(change["device_jid"]))
             yield Moment(
                 change["changed_at"], "identity", f"{device} has new keys, as a {change['by']} proved"
             )
@@ -246,7 +248,7 @@ def _attempt(attempt: Attempt, life: Life) -> Moment:
         **facts,
         **{name: _masked_keys(facts.get(name, {})) for name in ("numbers", "copies", "left_out")},
     }
-    facts["device"] = masked(attempt.device)
+    facts["device"] = masking.key(attempt.device)
     known = {name: value for name, value in facts.items() if value not in ("", {}, 0)}
     if attempt.device:
         return Moment(attempt.at, *_complaint(attempt, life), facts=known)
@@ -263,7 +265,9 @@ def _attempt(attempt: Attempt, life: Life) -> Moment:
 def _complaint(attempt: Attempt, life: Life) -> tuple[str, str, tuple[str, ...]]:
     """What a device's request to send again led to."""
     cause = attempt.cause.partition("-")[2]
-    asked = f"{masked(attempt.device)} could not read it ({cause}{_meaning(cause)}), count {attempt.count}"
+    asked = (
+        f"{masking.key(attempt.device)} could not read it ({cause}{_meaning(cause)}), count {attempt.count}"
+    )
     if attempt.class_ == "refused":
         return "refused", f"{asked}: {REFUSALS.get(attempt.detail, attempt.detail)}", ()
     how = attempt.detail.partition(": ")[2]
@@ -281,9 +285,9 @@ def _copies(attempt: Attempt, life: Life) -> Iterator[str]:
         kind, _, index = copy.partition(" ")
         told = (life.user, user_of(life.notification.recipient))
         own = "" if user in told or life.notification.group else "  (own device)"
-        yield f"{masked(device)}  {kind}, number {attempt.numbers.get(user, '?')}, index {index}{own}"
+        yield f"{masking.key(device)}  {kind}, number {attempt.numbers.get(user, '?')}, index {index}{own}"
     for device, why in attempt.left_out.items():
-        yield f"{masked(device)}  none: {why}"
+        yield f"{masking.key(device)}  none: {why}"
 
 
 def _ends(one: Notification) -> Iterator[Moment]:
@@ -291,7 +295,7 @@ def _ends(one: Notification) -> Iterator[Moment]:
     told = {"delivered": one.delivered_at, "read": one.read_at}
     for entry, at in one.receipts.items():
         device, _, what = entry.rpartition(" ")
-        yield Moment(at, what, f"says {masked(device)}", facts={"device": masked(device)})
+        yield Moment(at, what, f"says {masking.key(device)}", facts={"device": masking.key(device)})
     seen = {entry.rpartition(" ")[2] for entry in one.receipts}
     for what, first in told.items():
         if first and what not in seen and not (what == "delivered" and "read" in seen):
@@ -310,7 +314,7 @@ def _ends(one: Notification) -> Iterator[Moment]:
 
 def _healings(life: Life) -> Iterator[Moment]:
     for episode in life.episodes:
-        device = masked(episode.device)
+        device = masking.key(episode.device)
         if episode.healed_at is not None and episode.seconds_to_heal is not None:
             yield Moment(
                 episode.healed_at,
@@ -321,4 +325,4 @@ def _healings(life: Life) -> Iterator[Moment]:
 
 
 def _masked_keys(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {masked(name): value for name, value in values.items()}
+    return {masking.key(name): value for name, value in values.items()}

@@ -11,10 +11,11 @@ from typing import Final, NamedTuple
 
 from tocsin.dynamo.writes import Item, Key
 from tocsin.notify.store.texts import TextWithheld
-from tocsin.people.numbers import mask_phone
 from tocsin.tables.names import is_lid, recipient_of
 from tocsin.tables.notifications import person_key
 from tocsin.timestamps import from_seconds, iso
+from tocsin_console import masking
+from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.errors import NotFound
 from tocsin_console.output import Output, moment
@@ -65,6 +66,9 @@ def add(people: People, wanted: str, *, output: Output, clock: Callable[[], floa
     news = people.opt_out_kept(found) is None and people.deployment.stores.people.opt_out(
         people.account, found.person.id, BY_OPERATOR, at
     )
+    if news:
+        what = f"noted that somebody opted out of the account {people.account}"
+        note(people.deployment, what, clock=clock)
     output.record({"person": whom, "opted_out": True, "news": news})
     output.say(f"{whom} gets no more messages" if news else f"{whom} had opted out before")
     return news
@@ -80,6 +84,7 @@ def remove(people: People, wanted: str, *, output: Output, yes: bool) -> None:
         people.deployment.stores.people.opt_in(people.account, found.person.id)
     except TextWithheld as refusal:
         raise needs_texts(refusal) from None
+    note(people.deployment, f"took somebody's opt-out of the account {people.account} back")
     output.record({"person": whom, "opted_out": False})
     output.say(f"{whom} gets messages again")
 
@@ -123,4 +128,4 @@ def _read(item: Item, prefix: str) -> OptOut | None:
 
 def _shown(name: str) -> str:
     """A name for people: LIDs whole, because commands take them; numbers masked."""
-    return name if is_lid(name) else mask_phone(recipient_of(name))
+    return name if is_lid(name) else masking.phone(recipient_of(name))

@@ -17,6 +17,7 @@ from tocsin.accounts.passkey import CHALLENGED, LinkedPhone, PasskeyStep
 from tocsin.accounts.state import CAN_SEND, LINK_LOST, LOGGED_IN, PAIRED, AccountState
 from tocsin.timestamps import from_seconds
 from tocsin_console import qr
+from tocsin_console.audit import note
 from tocsin_console.connection import Connection, look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, Interrupted, TimedOut
@@ -174,8 +175,10 @@ def codes(
         always_ask_code=wishes.always_ask_code,
         shared_phone=wishes.shared_phone,
     )
+    note(deployment, f"asked for a code to link the account {account}", clock=clock)
     try:
         yield from _answers(deployment, account, wait_seconds, sleep, clock)
+        note(deployment, f"linked the account {account}", clock=clock)
     except BaseException:
         # Nobody looks any more, so no connector that comes later is to offer a code.
         withdraw(table, account, asked)

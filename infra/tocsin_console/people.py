@@ -22,7 +22,7 @@ from tocsin.notify.store.parking import WaitingRow
 from tocsin.notify.store.texts import TextWithheld
 from tocsin.people.forgotten import OptOut
 from tocsin.people.national import spellings_on_whatsapp
-from tocsin.people.numbers import InvalidPhone, mask_phone, same_person_key
+from tocsin.people.numbers import InvalidPhone, same_person_key
 from tocsin.people.person import Name, Person, Source
 from tocsin.people.whose import Whose, identify
 from tocsin.sealing import masked
@@ -30,6 +30,8 @@ from tocsin.tables.names import is_lid, message_id_of, recipient_of, user_of
 from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.errors import InvalidJid
 from tocsin.whatsapp.jid import JID, LID, PN
+from tocsin_console import masking
+from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
@@ -139,7 +141,7 @@ class Found:
         for."""
         if name in self.asked:
             return recipient_of(name)
-        return name if is_lid(name) else mask_phone(recipient_of(name))
+        return name if is_lid(name) else masking.phone(recipient_of(name))
 
     @property
     def pointer(self) -> str | None:
@@ -379,6 +381,7 @@ def confirm_number(
         people.keys.contacts.learn(name, lid)
         _join(people, name, lid, at)
     released = sum(people.deployment.stores.parking.release(row, at) for row in rows)
+    note(people.deployment, "confirmed to whom a number belongs now", clock=clock)
     output.record(
         {"number": recipient_of(number), "was": masked(before), "is": masked(lid), "released": released}
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from tocsin.accounts.operator_requests import read_control, request, withdraw
 from tocsin.accounts.state import CAN_SEND, UNLINKED, AccountState
+from tocsin_console.audit import note
 from tocsin_console.connection import look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, Interrupted, NotFound, TimedOut
@@ -40,6 +41,7 @@ def reconnect(
     asked = request(
         table, sealer, account, "reconnect", int(clock()), os.urandom(12), lasts=max(int(wait_seconds), 1)
     )
+    note(deployment, f"had the account {account} log in again", clock=clock)
     output.say(f"asking the connector to log the account '{account}' in again …")
     began, taken_at = clock(), None
     try:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tocsin.notify.store.recoveries import THEIRS, RecoveryRecord
-from tocsin.sealing import masked
 from tocsin.timestamps import from_seconds
+from tocsin_console import masking
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import Usage
 from tocsin_console.output import Output, json_moment, moment
@@ -156,7 +156,7 @@ def _named(one: RecoveryRecord) -> dict[str, Any]:
     theirs = one.side == THEIRS
     return {
         "side": one.side,
-        "device": masked(one.device),
+        "device": masking.key(one.device),
         "cause": one.cause,
         "last_at": json_moment(one.last_at),
         "requests": one.requests,

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from tocsin.notify.events.message_request import is_sensitive
 from tocsin.notify.notification import MESSAGE_REQUESTED
 from tocsin.notify.refused_events import EventSelection, RefusedEvent
-from tocsin.people.numbers import mask_phone
+from tocsin_console import masking
 from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.dead_letters import ASKS_ABOVE, demand_known
@@ -183,7 +183,7 @@ def _no_such_event(event_id: str) -> str:
 def _without_phones(value: Any, is_phone: Callable[[str], bool]) -> Any:
     if isinstance(value, dict):
         return {
-            name: mask_phone(inner)
+            name: masking.phone(inner)
             if name == "phone" and isinstance(inner, str) and is_phone(inner)
             else _without_phones(inner, is_phone)
             for name, inner in value.items()
@@ -194,4 +194,4 @@ def _without_phones(value: Any, is_phone: Callable[[str], bool]) -> Any:
 
 
 def _mask_match(found: re.Match[str]) -> str:
-    return mask_phone(found.group())
+    return masking.phone(found.group())

@@ -15,6 +15,7 @@ from tocsin.notify.self_test import (
     SelfTest,
     judged,
 )
+from tocsin_console.audit import note
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, TimedOut
 from tocsin_console.output import Output, moment, with_json_moments
@@ -74,6 +75,7 @@ def run_once(
     Raises ConsoleError if it failed or none could be made, TimedOut if that isn't known in time.
     """
     test = _ask(deployment, account)
+    note(deployment, f"had the account {account} write to its own chat", clock=clock)
     output.say(f"{account}: {sentence(test)}")
     deadline = clock() + wait_seconds
     while test.result is Result.OPEN and clock() < deadline:

@@ -14,6 +14,7 @@ from typing import Any
 from tocsin.notify.events.schema import InvalidEvent, parse_event
 from tocsin.notify.notification import Notification, State, derived_id
 from tocsin.people.numbers import InvalidPhone, mask_phone, same_person_key
+from tocsin_console.audit import note
 from tocsin_console.connection import look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, TimedOut, Usage
@@ -110,6 +111,7 @@ def put_test(deployment: Deployment, ticket: SampleTicket, ticket_id: str, accou
     if ticket.file is not None:
         _put_file(deployment, ticket.file, ticket.key(ticket_id))
     put_event(deployment, _EVENT, detail)
+    note(deployment, f"sent a test to {mask_phone(recipient)} from {account}")
     return recipient
 
 

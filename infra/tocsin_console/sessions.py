@@ -18,11 +18,13 @@ from tocsin.keys.maintenance import Cleaned
 from tocsin.keys.profile import AccountProfile
 from tocsin.keys.store import KeyStore
 from tocsin.keys.views import DeviceView, UserSummary, UserView
-from tocsin.people.numbers import InvalidPhone, mask_phone
+from tocsin.people.numbers import InvalidPhone
 from tocsin.tables.names import user_of
 from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.errors import InvalidJid
 from tocsin.whatsapp.jid import JID, LID, PN
+from tocsin_console import masking
+from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
@@ -103,7 +105,7 @@ def _jid(text: str) -> str:
 
 def shown(user: str) -> str:
     """A user for people: LIDs are printed whole, because 'sessions show' takes them; numbers are masked."""
-    return user if user.endswith(f"@{LID}") else mask_phone(user)
+    return user if user.endswith(f"@{LID}") else masking.phone(user)
 
 
 # -- looking -----------------------------------------------------------------------------------------------
@@ -249,9 +251,12 @@ def clean_sessions(
         output.say(f"{shown(view.user)}: would clean device {_numbers(tuple(chosen))}")
         return
     try:
-        _tell(sessions.keys.upkeep.clean(sessions.profile, view.user, device), output)
+        cleaned = sessions.keys.upkeep.clean(sessions.profile, view.user, device)
     except Contended as error:
         raise ConsoleError("these sessions are in use; try again in a moment") from error
+    if count := len(cleaned.archived) + len(cleaned.deleted):
+        note(sessions.deployment, f"replaced somebody's sessions of {sessions.account}", count=count)
+    _tell(cleaned, output)
 
 
 def _clean_all(sessions: Sessions, *, dry_run: bool, output: Output, yes: bool) -> None:
@@ -262,9 +267,14 @@ def _clean_all(sessions: Sessions, *, dry_run: bool, output: Output, yes: bool) 
         return
     confirm(lambda: _cleaning(sessions), yes=yes, output=output)
     users = devices = 0
-    for cleaned in sessions.keys.upkeep.clean_all(sessions.profile):
-        _tell(cleaned, output)
-        users, devices = users + 1, devices + len(cleaned.archived) + len(cleaned.deleted)
+    try:
+        for cleaned in sessions.keys.upkeep.clean_all(sessions.profile):
+            _tell(cleaned, output)
+            users, devices = users + 1, devices + len(cleaned.archived) + len(cleaned.deleted)
+    finally:
+        # What was done is written down, however it ended.
+        if devices:
+            note(sessions.deployment, f"replaced all sessions of {sessions.account}", count=devices)
     output.say(f"cleaned {devices} devices of {users} users")
 
 
@@ -322,8 +332,9 @@ def reset_sessions(
         return
     confirm(lambda: _resetting(sessions), yes=yes, output=output)
     after = sessions.keys.account.reset_sessions(sessions.deployment.outside_table)
-    # The connector uploads the new keys when it logs in.
     deployment = sessions.deployment
+    note(deployment, f"abandoned all sessions of {sessions.account}", clock=clock)
+    # The connector uploads the new keys when it logs in.
     request(
         deployment.keys_table,
         deployment.sealer,

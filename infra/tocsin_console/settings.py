@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from tocsin.settings import changes
 from tocsin.settings.changes import ChangedMeanwhile, Version
 from tocsin.settings.declared import AUDIENCES, DECLARED, Setting
 from tocsin.settings.kinds import InvalidValue
+from tocsin.settings.lists import Addressees
 from tocsin.settings.reader import FRESH_SECONDS
 from tocsin.settings.values import STACK, Scope
 from tocsin.timestamps import from_seconds
+from tocsin_console import masking
+from tocsin_console.audit import note, operator
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.output import Output, json_moment, moment
 
@@ -79,7 +80,6 @@ def change(
     wanted: Sequence[Change],
     output: Output,
     *,
-    by: str | None = None,
     what: str = "",
     heeded: str = IN_FORCE,
     clock: Callable[[], float] = time.time,
@@ -93,7 +93,7 @@ def change(
     for one in wanted:
         values = _applied(values, one)
     what = what or "; ".join(_sentence(one) for one in wanted)
-    _write(deployment, before, values, what, output, by=by, heeded=heeded, clock=clock)
+    _write(deployment, before, values, what, output, heeded=heeded, clock=clock)
 
 
 def list_history(deployment: Deployment, output: Output) -> None:
@@ -106,7 +106,7 @@ def list_history(deployment: Deployment, output: Output) -> None:
                 "at": json_moment(one.at),
                 "by": one.by,
                 "what": one.what,
-                "values": one.values,
+                "values": {name: _plain(name, scoped) for name, scoped in one.values.items()},
             }
         )
     if not found:
@@ -173,15 +173,6 @@ def default_of(setting: Setting[Any]) -> str:
     return f"{shown} ({', '.join(others)})" if others else shown
 
 
-def operator(deployment: Deployment) -> str:
-    """Who has these credentials, as AWS calls them; empty if it doesn't say."""
-    try:
-        arn: str = deployment.client("sts").get_caller_identity()["Arn"]
-    except (BotoCoreError, ClientError):
-        return ""
-    return arn.split(":", 5)[-1]
-
-
 def _applied(values: Stored, wanted: Change) -> Stored:
     """Raises Usage, NotFound."""
     setting, scope = find(wanted.name), wanted.scope
@@ -221,7 +212,6 @@ def _write(
     what: str,
     output: Output,
     *,
-    by: str | None = None,
     heeded: str = IN_FORCE,
     clock: Callable[[], float],
 ) -> None:
@@ -235,12 +225,13 @@ def _write(
             before,
             values,
             at=from_seconds(clock()),
-            by=operator(deployment) if by is None else by,
+            by=operator(deployment),
             what=what,
             token=os.urandom(16).hex(),
         )
     except ChangedMeanwhile as conflict:
         _refuse(conflict)
+    note(deployment, f"settings: {what}", clock=clock)
     for problem in before.reading.problems:
         output.say(f"dropped, it was invalid: {problem}")
     output.say(f"version {written.number}: {what}; {heeded}")
@@ -280,15 +271,25 @@ def _told(setting: Setting[Any], scoped: Mapping[str, Value]) -> dict[str, Any]:
         "per": list(setting.per),
         "default": setting.default,
         "defaults": dict(setting.defaults),
-        "values": dict(scoped),
+        "values": _plain(setting.name, scoped),
     }
 
 
 def _shown(setting: Setting[Any], stored: object) -> str:
     try:
-        return setting.kind.show(setting.kind.check(stored))
+        value = setting.kind.check(stored)
     except InvalidValue:
         return str(stored)
+    shown: str = setting.kind.show(value)
+    return masking.either(shown, ",".join(value)) if isinstance(setting.kind, Addressees) else shown
+
+
+def _plain(name: str, scoped: Mapping[str, Value]) -> dict[str, Any]:
+    """The values of a setting for programs: as they are stored, but for whole numbers."""
+    setting = DECLARED.get(name)
+    if setting is None or not isinstance(setting.kind, Addressees):
+        return dict(scoped)
+    return {scope: _shown(setting, value) for scope, value in scoped.items()}
 
 
 def _where(scope: str) -> str:

@@ -22,9 +22,8 @@ from tocsin.door.message import checked, entry_of
 from tocsin.door.request import Request
 from tocsin.door.routing import HOOKS, find
 from tocsin.door.tickets import restricted
-from tocsin.people.numbers import mask_phone
 from tocsin.timestamps import from_seconds
-from tocsin_console import source_urls
+from tocsin_console import masking, source_urls
 from tocsin_console.errors import ConsoleError, Usage
 from tocsin_console.output import Output
 from tocsin_console.source_records import find as find_source
@@ -209,6 +208,6 @@ def _reached(one: Any, facts: _Facts) -> str:
     if not phone:
         return f"{name} (no phone)".strip()
     try:
-        return f"{name} +{mask_phone(facts.normal(phone))}".strip()
+        return f"{name} +{masking.phone(facts.normal(phone))}".strip()
     except ValueError as error:
         return f"{name} ({error})".strip()

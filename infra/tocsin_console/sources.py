@@ -15,6 +15,7 @@ from tocsin.dynamo.errors import ConditionFailed
 from tocsin.dynamo.writes import ITEM_ABSENT, Delete, Put
 from tocsin.tables.notifications import source_key, source_use_key
 from tocsin.timestamps import from_seconds
+from tocsin_console.audit import note
 from tocsin_console.bus_rules import make_rule, pattern_of, remove_rule, rule_name, switch_rule
 from tocsin_console.confirm import confirm
 from tocsin_console.errors import ConsoleError, Usage
@@ -76,7 +77,11 @@ def add(
             f"there is a source '{source.name}' already: 'tocsin sources rotate' gives it a new key"
         ) from None
     if listens:
-        _listen(deployment, source, output)
+        _listen(deployment, source)
+    # Before its key is told: that is seen but once.
+    note(deployment, f"added the source {source.name} ({source.kind})", clock=clock)
+    if listens:
+        _tell_rule(deployment, source, output)
     else:
         tell_key(source, url, key, output)
 
@@ -112,17 +117,21 @@ def change(
     if pattern is not None:
         make_rule(deployment, name, source.options["pattern"], source.options.get("bus", ""))
     rewrite(deployment, source)
+    note(deployment, f"changed the source {name}")
     output.say(f"'{name}' is changed; {HEEDED}")
     output.record(told_source(source))
 
 
-def _listen(deployment: Deployment, source: Source, output: Output) -> None:
+def _listen(deployment: Deployment, source: Source) -> None:
     """Make the rule of a source of kind bus. Without one the source is none."""
     try:
         make_rule(deployment, source.name, source.options["pattern"], source.options.get("bus", ""))
     except Exception:
         deployment.outside_table.delete(Delete(source_key(source.name)))
         raise
+
+
+def _tell_rule(deployment: Deployment, source: Source, output: Output) -> None:
     rule = rule_name(deployment, source.name)
     output.say(f"the rule '{rule}' hands events to the planner, which makes ticket events of them")
     output.say(
@@ -137,6 +146,7 @@ def pause(deployment: Deployment, name: str, output: Output, *, paused: bool) ->
     if source.kind == BUS:
         switch_rule(deployment, name, source.options.get("bus", ""), on=not paused)
     rewrite(deployment, replace(source, paused=paused))
+    note(deployment, f"{'paused' if paused else 'resumed'} the source {name}")
     output.say(f"'{name}' is {'paused' if paused else 'heard again'}; {HEEDED}")
     output.record({"source": name, "paused": paused})
 
@@ -165,6 +175,7 @@ def rotate(
         former = deployment.stores.texts.seal(secret, source_key(name), FORMER_SECRET)
         source = replace(source, former_secret=former)
     rewrite(deployment, source)
+    note(deployment, f"gave the source {name} a new key", clock=clock)
     tell_key(source, url, key, output)
     output.say(f"the former key counts until {moment(until)}")
 
@@ -178,6 +189,7 @@ def remove(deployment: Deployment, name: str, output: Output, *, yes: bool) -> N
         remove_rule(deployment, name, str(options.get("bus", "")) if isinstance(options, dict) else "")
     deployment.outside_table.delete(Delete(source_key(name)))
     deployment.outside_table.delete(Delete(source_use_key(name)))
+    note(deployment, f"removed the source {name}")
     output.say(f"'{name}' is removed; {HEEDED}")
     output.record({"source": name, "removed": True})
 

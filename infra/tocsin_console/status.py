@@ -15,9 +15,8 @@ from tocsin.accounts.quota import Quota, read_quota
 from tocsin.accounts.state import HEALTHY, AccountState
 from tocsin.notify.self_test import SelfTest
 from tocsin.notify.waiting import Waiting, lines_of
-from tocsin.people.numbers import mask_phone
 from tocsin.timestamps import from_seconds
-from tocsin_console import account_health, pace, pause, self_test
+from tocsin_console import account_health, masking, pace, pause, self_test
 from tocsin_console.connection import UNREACHABLE, look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NeedsAttention
@@ -240,7 +239,7 @@ def _standing(head: Waiting) -> str:
     row = head.row
     until = f" until {moment(row.due_at)}" if row.due_at else ""
     return (
-        f"{head.behind} to {mask_phone(row.recipient)} wait behind {row.notification}, which waits for "
+        f"{head.behind} to {masking.phone(row.recipient)} wait behind {row.notification}, which waits for "
         f"{row.cause}{until}"
     )
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from tocsin.accounts.operator_requests import read_control, read_request, request, withdraw
 from tocsin.accounts.state import AccountState
+from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.connection import Connection, look
 from tocsin_console.deployment import Deployment
@@ -51,6 +52,7 @@ def unpair(
     asked = request(
         table, sealer, account, "unpair", int(clock()), os.urandom(12), lasts=max(int(wait_seconds), 1)
     )
+    note(deployment, f"asked to unlink the account {account}", clock=clock)
     output.say(f"asking the connector to unlink the account '{account}' …")
     began, warned = clock(), False
     try:
@@ -69,6 +71,7 @@ def unpair(
     except KeyboardInterrupt:
         taken = not withdraw(table, account, asked)
         raise Interrupted(f"stopped; {TAKEN if taken else WITHDRAWN}") from None
+    note(deployment, f"unlinked the account {account}", clock=clock)
     hint = f" ({control.message})" if control.message else ""
     output.say(f"the account '{account}' is unlinked{hint}; link it again: tocsin pair")
     output.record({"account": account, "state": AccountState.UNPAIRED, "message": control.message})
@@ -79,6 +82,7 @@ def take_back(deployment: Deployment, account: str, *, output: Output) -> None:
     asked = read_request(deployment.keys_table, account)
     if asked.what is None or not withdraw(deployment.keys_table, account, asked):
         raise NotFound(f"nothing is asked of the account '{account}' that a connector hasn't taken up")
+    note(deployment, f"withdrew a request to {asked.what} the account {account}")
     output.say(f"the request to {asked.what} the account '{account}' is withdrawn")
     output.record({"account": account, "withdrawn": asked.what})
 

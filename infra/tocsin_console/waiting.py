@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from tocsin.notify.waiting import MAX_ROWS, Done, Waiting, WaitingList
-from tocsin.people.numbers import mask_phone
+from tocsin_console import masking
+from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, Usage
@@ -52,7 +54,7 @@ def list_waiting(
         [
             (
                 one.row.notification,
-                mask_phone(one.row.recipient),
+                masking.phone(one.row.recipient),
                 one.row.cause,
                 moment(one.row.due_at) if one.row.due_at else "when it ends",
                 moment(one.given_up_at),
@@ -71,7 +73,7 @@ def to_json(one: Waiting) -> dict[str, Any]:
         "notification": one.row.notification,
         "account": one.row.account,
         "audience": one.row.audience,
-        "recipient": mask_phone(one.row.recipient),
+        "recipient": masking.phone(one.row.recipient),
         "cause": one.row.cause,
         "parked_at": json_moment(one.row.parked_at),
         "due_at": json_moment(one.row.due_at),
@@ -85,7 +87,7 @@ def to_json(one: Waiting) -> dict[str, Any]:
 def release(deployment: Deployment, ids: Sequence[str], output: Output) -> int:
     """Let them go within a minute. Returns how many. Raises ConsoleError if none could be."""
     waiting_list = WaitingList(deployment.stores)
-    return _tell([waiting_list.release(one) for one in _ids(ids)], output)
+    return _tell(deployment, [waiting_list.release(one) for one in _ids(ids)], output)
 
 
 def cancel(deployment: Deployment, ids: Sequence[str], output: Output, *, yes: bool) -> int:
@@ -94,7 +96,7 @@ def cancel(deployment: Deployment, ids: Sequence[str], output: Output, *, yes: b
     chosen = _ids(ids)
     confirm(lambda: f"{len(chosen)} waiting notifications will never be sent", yes=yes, output=output)
     waiting_list = WaitingList(deployment.stores)
-    return _tell([waiting_list.cancel(one) for one in chosen], output)
+    return _tell(deployment, [waiting_list.cancel(one) for one in chosen], output)
 
 
 def _ids(ids: Sequence[str]) -> list[str]:
@@ -105,7 +107,9 @@ def _ids(ids: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
-def _tell(done: Sequence[Done], output: Output) -> int:
+def _tell(deployment: Deployment, done: Sequence[Done], output: Output) -> int:
+    for result, count in Counter(one.result for one in done if one.result != "kept").items():
+        note(deployment, f"{result} waiting notifications", count=count)
     for one in done:
         output.record({"notification": one.notification, "result": one.result, "why": one.why})
         output.say(f"{one.notification}: {one.result}" + (f": {one.why}" if one.why else ""))

@@ -355,6 +355,13 @@ class TableContract:
         assert table.newest(WATCH, "backwards", 20, 10) == [b]
         assert table.newest(WATCH, "nobody", 99, 10) == []
 
+    def test_a_partition_is_read_from_its_latest_backwards(self, table: IndexedTable) -> None:
+        for number in range(250):
+            table.put(Put(("backwards", f"{number:03d}"), {"number": number}))
+        table.put(Put(("elsewhere", "001"), {"number": -1}))
+        assert [item["number"] for item in table.latest("backwards", "248")] == list(range(247, -1, -1))
+        assert list(table.latest("backwards", "000")) == []
+
     def test_an_index_forgets_what_loses_its_attribute(self, table: IndexedTable) -> None:
         table.put(Put(KEY, {"watching": "main", "watch_due": 1}))
         table.update(Update(KEY, remove=("watching", "watch_due")))

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 def register(commands: Commands) -> None:
     actions = add_actions(commands, "accounts", help="list, add or remove WhatsApp accounts")
-    add_command(actions, "list", run_list, help="list all accounts and the connector of each")
-    adding = add_command(actions, "add", run_add, help="serve one more account, without a deployment")
+    add_command(actions, "list", run_list, changes=False, help="list all accounts and the connector of each")
+    adding = add_command(
+        actions, "add", run_add, changes=True, help="serve one more account, without a deployment"
+    )
     adding.add_argument("name", metavar="NAME", help="its name in events and for --account")
-    removing = add_command(actions, "remove", run_remove, help="stop serving an account; unpair it first")
+    removing = add_command(
+        actions, "remove", run_remove, changes=True, help="stop serving an account; unpair it first"
+    )
     removing.add_argument("name", metavar="NAME")
     yes_option(removing)
 
@@ -31,15 +35,11 @@ def run_list(args: argparse.Namespace, deployment: Deployment, output: Output) -
 
 def run_add(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import accounts
-    from tocsin_console.audit import note
 
     accounts.add(deployment, args.name, output)
-    note(deployment, f"added the account {args.name}")
 
 
 def run_remove(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import accounts
-    from tocsin_console.audit import note
 
     accounts.remove(deployment, args.name, output, yes=args.yes)
-    note(deployment, f"removed the account {args.name}")

@@ -18,6 +18,7 @@ def register(commands: Commands) -> None:
         commands,
         "adopt",
         run,
+        changes=True,
         needs_stack=False,
         help="find and check what a deleted stack left, and print what a new one is deployed with to use it",
     )

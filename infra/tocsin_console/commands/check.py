@@ -19,6 +19,7 @@ def register(commands: Commands) -> None:
         commands,
         "check",
         run,
+        changes=False,
         needs_stack=False,
         help="show whom an event would tell, and what; needs no stack, sends nothing",
     )

@@ -20,6 +20,7 @@ def register(commands: Commands) -> None:
         commands,
         "completion",
         run,
+        changes=False,
         needs_stack=False,
         help="print the script with which a shell completes commands and options",
     )

@@ -18,6 +18,7 @@ def register(commands: Commands) -> None:
         commands,
         "console",
         run,
+        changes=False,
         help="open everything on one page in the browser",
         description=(
             "Serve a page to this machine alone, with your AWS permissions, until Ctrl-C. The address that "

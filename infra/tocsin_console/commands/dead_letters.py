@@ -12,6 +12,7 @@ from tocsin_console.commands.options import (
     add_command,
     dry_run_option,
     past,
+    reveal_option,
     wait_option,
     yes_option,
 )
@@ -30,17 +31,20 @@ EVENTS = "events"
 
 def register(commands: Commands) -> None:
     actions = add_actions(commands, "dead-letters", help="show, redrive or drop what could not be delivered")
-    listing = add_command(actions, "list", run_list, help="list all, with their reasons")
-    showing = add_command(actions, "show", run_show, help="show one, with its history")
+    listing = add_command(actions, "list", run_list, changes=False, help="list all, with their reasons")
+    showing = add_command(actions, "show", run_show, changes=False, help="show one, with its history")
     showing.add_argument("id", metavar="ID")
     showing.add_argument("--text", action="store_true", help="also show the message's text, or the event")
+    for parser in (listing, showing):
+        reveal_option(parser)
     redriving = add_command(
         actions,
         "redrive",
         run_redrive,
+        changes=True,
         help="send again, with all retries; asks before more than 20",
     )
-    dropping = add_command(actions, "drop", run_drop, help="delete for good")
+    dropping = add_command(actions, "drop", run_drop, changes=True, help="delete for good")
     for parser in (listing, showing, redriving, dropping):
         parser.add_argument(
             "--queue",

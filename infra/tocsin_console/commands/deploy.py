@@ -18,6 +18,7 @@ def register(commands: Commands) -> None:
         commands,
         "deploy",
         run,
+        changes=True,
         needs_stack=False,
         help="deploy or update a stack, from the folder with template.yaml; asks at most eight questions",
     )

@@ -19,6 +19,7 @@ def register(commands: Commands) -> None:
         commands,
         "doctor",
         run,
+        changes=False,
         needs_stack=False,
         help="check everything: what is wrong, and the command that mends it",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from tocsin_console.commands.options import add_command
+from tocsin_console.commands.options import add_command, reveal_option
 from tocsin_console.output import Output
 
 if TYPE_CHECKING:
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 def register(commands: Commands) -> None:
     parser = add_command(
-        commands, "explain", run, help="show the history of a notification, and why it did not arrive"
+        commands,
+        "explain",
+        run,
+        changes=False,
+        help="show the history of a notification, and why it did not arrive",
     )
     parser.add_argument(
         "id",
@@ -23,6 +27,7 @@ def register(commands: Commands) -> None:
         help="of a notification, of its message (3EB0…), of a ticket or of an event; or a phone number",
     )
     parser.add_argument("--text", action="store_true", help="also show the message's text")
+    reveal_option(parser)
 
 
 def run(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 def register(commands: Commands) -> None:
     parser = add_command(
-        commands, "groups", run, help="list the groups of the account, with their JIDs for events"
+        commands,
+        "groups",
+        run,
+        changes=False,
+        help="list the groups of the account, with their JIDs for events",
     )
     account_option(parser)
 

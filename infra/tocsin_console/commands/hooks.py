@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from tocsin_console.commands.options import add_actions, add_command, wait_option, yes_option
+from tocsin_console.commands.options import add_actions, add_command, reveal_option, wait_option, yes_option
 from tocsin_console.output import Output
 
 if TYPE_CHECKING:
@@ -15,27 +15,42 @@ if TYPE_CHECKING:
 
 def register(commands: Commands) -> None:
     actions = add_actions(commands, "hooks", help="tell outcomes to webhooks of yours, signed")
-    adding = add_command(actions, "add", run_add, help="tell outcomes to a URL; prints its secret once")
+    adding = add_command(
+        actions, "add", run_add, changes=True, help="tell outcomes to a URL; prints its secret once"
+    )
     adding.add_argument("url", metavar="URL", help="https://…, on port 443")
     adding.add_argument("--events", help="of these only, such as notification.failed,reply.received")
     adding.add_argument("--accounts", help="of these WhatsApp accounts only, with commas between them")
     adding.add_argument(
         "--form", choices=("standard", "cloudevents"), default="standard", help="of the bodies"
     )
-    add_command(actions, "list", run_list, help="list them, with how it went last")
-    telling = add_command(actions, "deliveries", run_deliveries, help="list deliveries with each attempt")
-    resending = add_command(actions, "resend", run_resend, help="tell a delivery again, or all dead ones")
+    listing = add_command(actions, "list", run_list, changes=False, help="list them, with how it went last")
+    telling = add_command(
+        actions, "deliveries", run_deliveries, changes=False, help="list deliveries with each attempt"
+    )
+    resending = add_command(
+        actions, "resend", run_resend, changes=True, help="tell a delivery again, or all dead ones"
+    )
     resending.add_argument("hook", metavar="HOOK")
     resending.add_argument("delivery", metavar="DELIVERY", nargs="?", help="as 'deliveries' lists it")
     resending.add_argument("--dead", action="store_true", help="all that were given up")
-    rotating = add_command(actions, "rotate", run_rotate, help="make a new secret; the old one counts a day")
-    testing = add_command(actions, "test", run_test, help="send a test, and wait for what it answers")
-    pausing = add_command(actions, "pause", run_pause, help="tell it nothing for now; all of it waits")
-    resuming = add_command(actions, "resume", run_resume, help="tell it again, after a pause or a 410")
-    removing = add_command(actions, "remove", run_remove, help="tell it nothing any more")
+    rotating = add_command(
+        actions, "rotate", run_rotate, changes=True, help="make a new secret; the old one counts a day"
+    )
+    testing = add_command(
+        actions, "test", run_test, changes=True, help="send a test, and wait for what it answers"
+    )
+    pausing = add_command(
+        actions, "pause", run_pause, changes=True, help="tell it nothing for now; all of it waits"
+    )
+    resuming = add_command(
+        actions, "resume", run_resume, changes=True, help="tell it again, after a pause or a 410"
+    )
+    removing = add_command(actions, "remove", run_remove, changes=True, help="tell it nothing any more")
     for parser in (telling, rotating, testing, pausing, resuming, removing):
         parser.add_argument("hook", metavar="HOOK")
     telling.add_argument("--dead", action="store_true", help="only those that were given up")
+    reveal_option(listing)
     wait_option(testing, seconds=45, what="for the answer")
     yes_option(removing)
 

@@ -71,12 +71,15 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[Parser]
 
 
-def add_command(commands: Commands, name: str, run: Run, *, needs_stack: bool = True, **texts: Any) -> Parser:
-    """Declare a command, or an action of one, that `run` carries out. `needs_stack`: whether the stack must
+def add_command(
+    commands: Commands, name: str, run: Run, *, changes: bool, needs_stack: bool = True, **texts: Any
+) -> Parser:
+    """Declare a command, or an action of one, that `run` carries out. `changes`: whether it can change
+    anything of a stack; then each change leaves a line by `audit.note`. `needs_stack`: whether the stack must
     be there; else `run` gets a deployment without outputs. `texts`: as for `ArgumentParser`."""
     parser = commands.add_parser(name, parents=[_common()], formatter_class=_Help, **texts)
     parser.epilog = epilog_of(parser.prog)
-    parser.set_defaults(run=run, needs_stack=needs_stack)
+    parser.set_defaults(command=parser.prog, run=run, changes=changes, needs_stack=needs_stack)
     return parser
 
 
@@ -129,6 +132,14 @@ def account_option(parser: argparse.ArgumentParser) -> None:
 def wait_option(parser: argparse.ArgumentParser, *, seconds: int, what: str) -> None:
     """`what` the command waits for."""
     parser.add_argument("--wait", type=_seconds, default=seconds, help=f"{what} (default {seconds} seconds)")
+
+
+def reveal_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--reveal",
+        action="store_true",
+        help="show whole what is masked else; that you saw it is written down (tocsin audit)",
+    )
 
 
 def dry_run_option(parser: argparse.ArgumentParser) -> None:

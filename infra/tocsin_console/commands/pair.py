@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 def register(commands: Commands) -> None:
     parser = add_command(
-        commands, "pair", run, help="link a WhatsApp account: show its QR code until it is scanned"
+        commands,
+        "pair",
+        run,
+        changes=True,
+        help="link a WhatsApp account: show its QR code until it is scanned",
     )
     account_option(parser)
     parser.add_argument(

@@ -16,9 +16,15 @@ if TYPE_CHECKING:
 
 def register(commands: Commands) -> None:
     pausing = add_command(
-        commands, "pause", run_pause, help="stop all sending within a second; what is to be sent waits"
+        commands,
+        "pause",
+        run_pause,
+        changes=True,
+        help="stop all sending within a second; what is to be sent waits",
     )
-    resuming = add_command(commands, "resume", run_resume, help="send again, in the order of before")
+    resuming = add_command(
+        commands, "resume", run_resume, changes=True, help="send again, in the order of before"
+    )
     for parser in (pausing, resuming):
         parser.add_argument("--account", help="of this WhatsApp account alone")
         parser.add_argument("--audience", help="to customer, technician or group alone")
@@ -26,20 +32,16 @@ def register(commands: Commands) -> None:
 
 def run_pause(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import pause
-    from tocsin_console.audit import note
 
     scope = _scope(args, deployment)
     pause.pause(deployment, scope, output)
-    note(deployment, f"sending paused{pause.words(scope)}")
 
 
 def run_resume(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import pause
-    from tocsin_console.audit import note
 
     scope = _scope(args, deployment)
     pause.resume(deployment, scope, output)
-    note(deployment, f"sending resumed{pause.words(scope)}")
 
 
 def _scope(args: argparse.Namespace, deployment: Deployment) -> Scope:

@@ -11,6 +11,7 @@ from tocsin_console.commands.options import (
     add_actions,
     add_command,
     dry_run_option,
+    reveal_option,
     yes_option,
 )
 from tocsin_console.output import Output
@@ -25,36 +26,43 @@ def register(commands: Commands) -> None:
     actions = add_actions(
         commands, "people", help="show what is stored of a person, confirm whose a number is, forget somebody"
     )
-    showing = add_command(actions, "show", run_show, help="show everything that is stored of a person")
+    showing = add_command(
+        actions, "show", run_show, changes=False, help="show everything that is stored of a person"
+    )
     confirming = add_command(
         actions,
         "confirm",
         run_confirm,
+        changes=True,
         help="let what is for a number that went to somebody else go there, and release what waits for it",
     )
     inviting = add_command(
         actions,
         "invite",
         run_invite,
+        changes=False,
         help="make the link, and its QR, by which somebody writes to the account first",
     )
     forgetting = add_command(
-        actions, "forget", run_forget, help="erase a person; an opt-out is kept as a keyed hash"
+        actions, "forget", run_forget, changes=True, help="erase a person; an opt-out is kept as a keyed hash"
     )
     opt_outs = add_actions(actions, "opt-outs", help="list who wants no messages; add or remove one")
-    listing = add_command(opt_outs, "list", run_list_opt_outs, help="list who opted out")
+    listing = add_command(opt_outs, "list", run_list_opt_outs, changes=False, help="list who opted out")
     adding = add_command(
         opt_outs,
         "add",
         run_add_opt_out,
+        changes=True,
         help="note that somebody wants no messages, as if they had written STOP",
     )
     removing = add_command(
-        opt_outs, "remove", run_remove_opt_out, help="write to somebody again who had opted out"
+        opt_outs, "remove", run_remove_opt_out, changes=True, help="write to somebody again who had opted out"
     )
     for parser in (adding, removing):
         parser.add_argument("person", metavar="PERSON", help=USER)
     showing.add_argument("person", metavar="PERSON", help=USER)
+    for parser in (showing, listing):
+        reveal_option(parser)
     confirming.add_argument("person", metavar="NUMBER", help="the phone number")
     forgetting.add_argument("person", metavar="PERSON", help=USER)
     inviting.add_argument("person", metavar="PERSON", nargs="?", help=f"for whom: {USER}")
@@ -75,10 +83,8 @@ def run_show(args: argparse.Namespace, deployment: Deployment, output: Output) -
 
 def run_confirm(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import people
-    from tocsin_console.audit import note
 
     people.confirm_number(_people(args, deployment), args.person, output=output, yes=args.yes)
-    note(deployment, "confirmed to whom a number belongs now")
 
 
 def run_invite(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
@@ -89,12 +95,9 @@ def run_invite(args: argparse.Namespace, deployment: Deployment, output: Output)
 
 def run_forget(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import forget
-    from tocsin_console.audit import note
 
     found = _people(args, deployment)
     forget.forget_person(found, args.person, dry_run=args.dry_run, output=output, yes=args.yes)
-    if not args.dry_run:
-        note(deployment, "erased a person")
 
 
 def run_list_opt_outs(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
@@ -105,20 +108,16 @@ def run_list_opt_outs(args: argparse.Namespace, deployment: Deployment, output: 
 
 def run_add_opt_out(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import opt_outs
-    from tocsin_console.audit import note
 
     people = _people(args, deployment)
-    if opt_outs.add(people, args.person, output=output):
-        note(deployment, f"noted that somebody opted out of the account {people.account}")
+    opt_outs.add(people, args.person, output=output)
 
 
 def run_remove_opt_out(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import opt_outs
-    from tocsin_console.audit import note
 
     people = _people(args, deployment)
     opt_outs.remove(people, args.person, output=output, yes=args.yes)
-    note(deployment, f"took somebody's opt-out of the account {people.account} back")
 
 
 def _people(args: argparse.Namespace, deployment: Deployment) -> People:

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 def register(commands: Commands) -> None:
     parser = add_command(
-        commands, "reconnect", run, help="log an account in again, also one that is replaced or stopped"
+        commands,
+        "reconnect",
+        run,
+        changes=True,
+        help="log an account in again, also one that is replaced or stopped",
     )
     account_option(parser)
     wait_option(parser, seconds=60, what="how long to wait for the login")

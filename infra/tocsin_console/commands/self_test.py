@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 def register(commands: Commands) -> None:
     parser = add_command(
-        commands, "self-test", run, help="have an account write to its own chat, and wait until that arrived"
+        commands,
+        "self-test",
+        run,
+        changes=True,
+        help="have an account write to its own chat, and wait until that arrived",
     )
     account_option(parser)
     wait_option(parser, seconds=120, what="how long to wait for the result; 0: do not")

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def register(commands: Commands) -> None:
-    parser = add_command(commands, "send", run, help="send a test notification, as a ticket event")
+    parser = add_command(
+        commands, "send", run, changes=True, help="send a test notification, as a ticket event"
+    )
     parser.add_argument("--to", required=True, metavar="PHONE", help="in local or international form")
     parser.add_argument("--name", default="Test", help="the customer's name in the text")
     parser.add_argument("--subject", default="Test notification", help="the ticket's subject in the text")

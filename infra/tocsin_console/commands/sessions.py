@@ -12,6 +12,7 @@ from tocsin_console.commands.options import (
     add_command,
     count,
     dry_run_option,
+    reveal_option,
     yes_option,
 )
 from tocsin_console.errors import Usage
@@ -27,12 +28,16 @@ def register(commands: Commands) -> None:
     actions = add_actions(
         commands, "sessions", help="show, archive or reset the sessions with recipients' devices"
     )
-    listing = add_command(actions, "list", run_list, help="list all users, with counters and ages")
+    listing = add_command(
+        actions, "list", run_list, changes=False, help="list all users, with counters and ages"
+    )
     listing.add_argument("--limit", type=count, default=100, help="at most so many (default 100; 0: all)")
-    showing = add_command(actions, "show", run_show, help="show the sessions with one user, by device")
+    showing = add_command(
+        actions, "show", run_show, changes=False, help="show the sessions with one user, by device"
+    )
     showing.add_argument("user", metavar="USER", help=USER)
     cleaning = add_command(
-        actions, "clean", run_clean, help="archive sessions; the next send creates new ones"
+        actions, "clean", run_clean, changes=True, help="archive sessions; the next send creates new ones"
     )
     which = cleaning.add_mutually_exclusive_group(required=True)
     which.add_argument("user", metavar="USER", nargs="?", help=USER)
@@ -42,10 +47,13 @@ def register(commands: Commands) -> None:
         actions,
         "reset",
         run_reset,
+        changes=True,
         help="abandon all sessions, as after a restored backup; the link to the phone stays",
     )
     for parser in (listing, showing, cleaning, resetting):
         account_option(parser)
+    for parser in (listing, showing):
+        reveal_option(parser)
     for parser in (cleaning, resetting):
         dry_run_option(parser)
         yes_option(parser)
@@ -65,7 +73,6 @@ def run_show(args: argparse.Namespace, deployment: Deployment, output: Output) -
 
 def run_clean(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import sessions
-    from tocsin_console.audit import note
 
     found = _sessions(args, deployment)
     if args.all and args.device is not None:
@@ -74,19 +81,13 @@ def run_clean(args: argparse.Namespace, deployment: Deployment, output: Output) 
     sessions.clean_sessions(
         found, wanted, device=args.device, dry_run=args.dry_run, output=output, yes=args.yes
     )
-    if not args.dry_run:
-        whose = "all sessions" if args.all else "somebody's sessions"
-        note(deployment, f"replaced {whose} of the account {found.account}")
 
 
 def run_reset(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import sessions
-    from tocsin_console.audit import note
 
     found = _sessions(args, deployment)
     sessions.reset_sessions(found, dry_run=args.dry_run, output=output, yes=args.yes)
-    if not args.dry_run:
-        note(deployment, f"abandoned all sessions of the account {found.account}")
 
 
 def _sessions(args: argparse.Namespace, deployment: Deployment) -> Sessions:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tocsin_console.commands.options import add_actions, add_command, count, yes_option
+from tocsin_console.commands.options import add_actions, add_command, count, reveal_option, yes_option
 from tocsin_console.output import Output
 
 if TYPE_CHECKING:
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def register(commands: Commands) -> None:
     actions = add_actions(commands, "sources", help="who may put events in by HTTP, and whom they reach")
-    adding = add_command(actions, "add", run_add, help="add one; prints its URL and its key, once")
+    adding = add_command(
+        actions, "add", run_add, changes=True, help="add one; prints its URL and its key, once"
+    )
     adding.add_argument("name", metavar="NAME", help="its name, of a-z, 0-9 and -")
     adding.add_argument(
         "--kind", required=True, help="what calls: api, evolution, waha, gowa, … (see tocsin sources kinds)"
@@ -45,16 +47,21 @@ def register(commands: Commands) -> None:
         "--bus", default="", metavar="NAME", help="of --kind bus: another bus than the stack's"
     )
     _secret_option(adding)
-    kinds = add_command(actions, "kinds", run_kinds, help="list the kinds of help desks, or print one's file")
+    kinds = add_command(
+        actions, "kinds", run_kinds, changes=False, help="list the kinds of help desks, or print one's file"
+    )
     kinds.add_argument("name", metavar="KIND", nargs="?", help="whose file to print, to begin your own with")
-    add_command(actions, "list", run_list, help="list all, with last use and last refusal")
+    add_command(actions, "list", run_list, changes=False, help="list all, with last use and last refusal")
     for name, run, text in (
         ("show", run_show, "show one; its key is shown nowhere"),
         ("pause", run_pause, "hear one no more, until it is resumed"),
         ("resume", run_resume, "hear a paused one again"),
     ):
-        add_command(actions, name, run, help=text).add_argument("name", metavar="NAME")
-    changing = add_command(actions, "change", run_change, help="give one another mapping, option or client")
+        parser = add_command(actions, name, run, changes=name != "show", help=text)
+        parser.add_argument("name", metavar="NAME")
+    changing = add_command(
+        actions, "change", run_change, changes=True, help="give one another mapping, option or client"
+    )
     changing.add_argument("name", metavar="NAME")
     changing.add_argument(
         "--option", action="append", default=[], metavar="NAME=VALUE", help="what its kind asks for"
@@ -65,18 +72,23 @@ def register(commands: Commands) -> None:
         ("--pattern", "of kind bus: the event pattern that it listens to"),
     ):
         changing.add_argument(option, type=Path, metavar="FILE", help=text)
-    rotating = add_command(actions, "rotate", run_rotate, help="give one a new key; the old one ends later")
+    rotating = add_command(
+        actions, "rotate", run_rotate, changes=True, help="give one a new key; the old one ends later"
+    )
     rotating.add_argument("name", metavar="NAME")
     rotating.add_argument("--hours", type=count, default=24, help="how long the old key counts (default 24)")
     _secret_option(rotating)
-    removing = add_command(actions, "remove", run_remove, help="remove one")
+    removing = add_command(actions, "remove", run_remove, changes=True, help="remove one")
     removing.add_argument("name", metavar="NAME")
     yes_option(removing)
-    testing = add_command(actions, "test", run_test, help="show what a sample would become; sends nothing")
+    testing = add_command(
+        actions, "test", run_test, changes=False, help="show what a sample would become; sends nothing"
+    )
     testing.add_argument("name", metavar="NAME")
     testing.add_argument(
         "--sample", type=Path, required=True, metavar="FILE", help="a body, or a whole request with its head"
     )
+    reveal_option(testing)
 
 
 def _secret_option(parser: argparse.ArgumentParser) -> None:

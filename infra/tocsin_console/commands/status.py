@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from tocsin_console.commands.options import add_command
+from tocsin_console.commands.options import add_command, reveal_option
 from tocsin_console.output import Output
 
 if TYPE_CHECKING:
@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 
 def register(commands: Commands) -> None:
     parser = add_command(
-        commands, "status", run, help="show accounts, their connections and restrictions, and queues"
+        commands,
+        "status",
+        run,
+        changes=False,
+        help="show accounts, their connections and restrictions, and queues",
     )
     parser.add_argument(
         "--check",
         action="store_true",
         help="exit with code 5 if an account is not connected or a dead-letter queue is not empty",
     )
+    reveal_option(parser)
 
 
 def run(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:

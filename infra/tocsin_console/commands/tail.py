@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from tocsin_console.commands.options import add_command, count
+from tocsin_console.commands.options import add_command, count, reveal_option
 from tocsin_console.output import Output
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def register(commands: Commands) -> None:
         commands,
         "tail",
         run,
+        changes=False,
         help="print a line for each change of a notification, as it happens; Ctrl-C ends it",
     )
     parser.add_argument("--ticket", default="", metavar="ID", help="of this ticket alone")
@@ -27,6 +28,7 @@ def register(commands: Commands) -> None:
     parser.add_argument("--state", default="", choices=STATES, help="only what is in this state now")
     parser.add_argument("--account", help="of this WhatsApp account alone")
     parser.add_argument("--seconds", type=count, metavar="N", help="end after so long (default: Ctrl-C)")
+    reveal_option(parser)
 
 
 def run(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:

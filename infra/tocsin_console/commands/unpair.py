@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 def register(commands: Commands) -> None:
     parser = add_command(
-        commands, "unpair", run, help="end the link to the phone; nothing is sent until the next pair"
+        commands,
+        "unpair",
+        run,
+        changes=True,
+        help="end the link to the phone; nothing is sent until the next pair",
     )
     account_option(parser)
     wait_option(parser, seconds=60, what="how long to wait for WhatsApp")

@@ -5,7 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from tocsin_console.commands.options import account_option, add_actions, add_command, count, yes_option
+from tocsin_console.commands.options import (
+    account_option,
+    add_actions,
+    add_command,
+    count,
+    reveal_option,
+    yes_option,
+)
 from tocsin_console.output import Output
 
 if TYPE_CHECKING:
@@ -18,15 +25,18 @@ def register(commands: Commands) -> None:
         commands, "waiting", help="show what waits and who is in front, release or cancel it"
     )
     listing = add_command(
-        actions, "list", run_list, help="list what waits, oldest first, with its place in line"
+        actions, "list", run_list, changes=False, help="list what waits, oldest first, with its place in line"
     )
     account_option(listing)
     listing.add_argument(
         "--heads", action="store_true", help="only those at the head of their recipient's line"
     )
     listing.add_argument("--most", type=count, default=200, help="print so many (default 200)")
-    releasing = add_command(actions, "release", run_release, help="let it go within a minute")
-    cancelling = add_command(actions, "cancel", run_cancel, help="never send it; what is behind it goes on")
+    reveal_option(listing)
+    releasing = add_command(actions, "release", run_release, changes=True, help="let it go within a minute")
+    cancelling = add_command(
+        actions, "cancel", run_cancel, changes=True, help="never send it; what is behind it goes on"
+    )
     for parser in (releasing, cancelling):
         parser.add_argument("ids", metavar="ID", nargs="+", help="a notification's id")
     yes_option(cancelling)
@@ -41,15 +51,11 @@ def run_list(args: argparse.Namespace, deployment: Deployment, output: Output) -
 
 def run_release(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import waiting
-    from tocsin_console.audit import note
 
-    did = waiting.release(deployment, args.ids, output)
-    note(deployment, "released waiting notifications", count=did)
+    waiting.release(deployment, args.ids, output)
 
 
 def run_cancel(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import waiting
-    from tocsin_console.audit import note
 
-    did = waiting.cancel(deployment, args.ids, output, yes=args.yes)
-    note(deployment, "cancelled waiting notifications", count=did)
+    waiting.cancel(deployment, args.ids, output, yes=args.yes)

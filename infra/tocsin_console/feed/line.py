@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tocsin.notify.content import Edit, File, Reaction, Withheld
 from tocsin.notify.notification import Notification, State
-from tocsin.people.numbers import mask_phone
+from tocsin_console import masking
 from tocsin_console.dead_letters import shown_recipient
 
 _TEXT = 140
@@ -27,15 +27,15 @@ class Stage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One notification. Moments in ms. `whom`: masked; `digits`: the whole number, to be looked for and never
-    shown; `words`: in small letters, of the text, the name and the ticket."""
+    """One notification. Moments in ms. `name`: what the event calls them; `digits`: the whole number, to be
+    looked for and shown masked; `words`: in small letters, of the text, the name and the ticket."""
 
     id: str
     account: str
     ticket: str
     event: str
     audience: str
-    whom: str
+    name: str
     digits: str
     state: State
     text: str
@@ -51,6 +51,11 @@ class Line:
     def place(self) -> tuple[int, str]:
         """Where it stands in order of time."""
         return self.created_at, self.id
+
+    @property
+    def whom(self) -> str:
+        """For people, the number masked."""
+        return f"{self.name} {masking.phone(self.digits)}".strip() if self.digits else shown_recipient("")
 
     @property
     def settled(self) -> bool:
@@ -75,14 +80,13 @@ def line_of(one: Notification) -> Line:
     """What is shown of a notification."""
     text = one.text[: 4 * _WORDS]
     name = one.recipient_name[:_NAME]
-    masked = f"{name} {mask_phone(one.recipient)}".strip() if one.recipient else shown_recipient("")
     return Line(
         id=one.id,
         account=one.account,
         ticket=one.ticket_id,
         event=one.event_type,
         audience=one.audience,
-        whom=masked,
+        name=name,
         digits=one.recipient,
         state=one.state,
         text=_first_line(one, text),

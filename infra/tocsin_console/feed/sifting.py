@@ -92,4 +92,4 @@ def _person(person: str) -> Callable[[Line], bool]:
         part = digits.lstrip("0") or digits
         return lambda line: part in line.digits
     name = person.casefold()
-    return lambda line: name in line.whom.casefold() or name == line.digits
+    return lambda line: name in line.name.casefold() or name == line.digits

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tocsin.dynamo.errors import TableError
-from tocsin_console import trouble
+from tocsin_console import audit, trouble
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound
 from tocsin_console.output import iso_moment
@@ -46,6 +46,7 @@ NAVIGATION: Final = (
     ("/texts", "Texts"),
     ("/settings", "Settings"),
     ("/doctor", "Doctor"),
+    ("/audit", "Audit"),
 )
 
 log = logging.getLogger(__name__)
@@ -116,6 +117,13 @@ class Site:
         await asyncio.wait({running}, timeout=SOON_SECONDS)
         kept = self._kept.get(name)
         return kept[1] if kept is not None else None
+
+    def note(self, what: str, *, count: int = 1, note: str = "") -> None:
+        """Write down that somebody did something, as `audit.write`. Raises Unwritten: it is done by then."""
+        try:
+            audit.write(self.deployment, what, count=count, note=note, clock=self.clock)
+        except audit.Unwritten as refusal:
+            raise audit.Unwritten(f"it is done, but {refusal}") from None
 
     def words(self, error: Exception) -> str:
         """What went wrong, and what to do. Of an unexpected error not its text: it may hold a key or a

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.support.memory_aws import MemoryAws
+from tests.support.command_line import commands
+from tests.support.memory_aws import MemoryAws, everything_in
 from tests.support.notifications import an_id
 from tests.support.scripted_aws import ScriptedAws
 from tests.support.used_deployment import deployment_of
@@ -29,6 +28,7 @@ from tocsin.notify.queues import TicketEventsDeadQueue
 from tocsin.notify.store.recoveries import THEIRS, UnreadableMessage
 from tocsin.people.person import Name
 from tocsin.tables.notifications import (
+    AUDIT,
     roster_key,
     settings_key,
     settings_version_key,
@@ -39,6 +39,7 @@ from tocsin.whatsapp.group import GroupInfo, Member
 from tocsin.whatsapp.jid import JID
 from tocsin_console import cli, pair, send, unpair
 from tocsin_console.deployment import Deployment, Place
+from tocsin_console.errors import ConsoleError
 
 # A title (OSC), a cleared screen (CSI in both forms), a line turned round, lines forged in four ways.
 EVIL = (
@@ -205,6 +206,7 @@ def run(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 COMMANDS: list[tuple[str, ...]] = [
     ("status",),
     ("status", "--check"),
+    ("status", "--reveal"),
     ("doctor",),
     ("doctor", "--before-deploy"),
     ("accounts", "list"),
@@ -213,14 +215,17 @@ COMMANDS: list[tuple[str, ...]] = [
     ("groups", "--account", "default"),
     ("recoveries", "--account", "default", "--days", "35"),
     ("explain", DEAD, "--text"),
+    ("explain", DEAD, "--reveal"),
     ("explain", MESSAGE),
     ("explain", "f" * 18),
     ("explain", "TCK-2"),
     ("explain", "e-hostile"),
     ("waiting", "list"),
+    ("waiting", "list", "--reveal"),
     ("waiting", "release", EVIL),
     ("waiting", "cancel", EVIL, "--yes"),
     ("dead-letters", "list"),
+    ("dead-letters", "list", "--reveal"),
     ("dead-letters", "show", DEAD, "--text"),
     ("dead-letters", "redrive", "--all", "--dry-run"),
     ("dead-letters", "list", "--queue", "events"),
@@ -256,6 +261,7 @@ COMMANDS: list[tuple[str, ...]] = [
     ("sources", "rotate", EVIL),
     ("sources", "remove", EVIL, "--yes"),
     ("hooks", "list"),
+    ("hooks", "list", "--reveal"),
     ("hooks", "add", EVIL),
     *(("hooks", action, EVIL) for action in ("deliveries", "rotate", "pause", "resume")),
     ("hooks", "resend", EVIL),
@@ -283,6 +289,7 @@ COMMANDS: list[tuple[str, ...]] = [
     ("accounts", "remove", EVIL, "--yes"),
     ("settings", "set", "retries", "4"),
     ("settings", "undo"),
+    ("audit",),
 ]
 # These tell nothing of other people's.
 SILENT = {
@@ -337,13 +344,34 @@ ELSEWHERE = {"adopt", "check", "completion", "console", "hooks test", "pause", "
 
 def test_no_command_is_left_out() -> None:
     tried = {" ".join(command[:words]) for command in COMMANDS for words in (1, 2, 3)}
-    assert set(commands(cli.parser())) <= tried | ELSEWHERE
+    assert {name for name, _ in commands(cli.parser())} <= tried | ELSEWHERE
 
 
-def commands(parser: argparse.ArgumentParser, *names: str) -> Iterator[str]:
-    below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    for action in below:
-        for name, inner in action.choices.items():
-            yield from commands(inner, *names, name)
-    if not below:
-        yield " ".join(names)
+def changes(command: tuple[str, ...]) -> bool:
+    """Whether it is declared to change anything, or can't even be read."""
+    try:
+        return bool(cli.parser().parse_args(command).changes)
+    except ConsoleError:
+        return True
+
+
+def stored(deployment: Deployment) -> list[list[dict[str, Any]]]:
+    """Both tables, but for who looked."""
+    tables = (deployment.keys_table, deployment.outside_table)
+    return [[item for item in everything_in(table) if item["pk"] != AUDIT] for table in tables]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("command", [one for one in COMMANDS if not changes(one)], ids=words_of)
+def test_what_is_declared_to_change_nothing_writes_nothing(
+    run: Any, deployment: Deployment, command: tuple[str, ...]
+) -> None:
+    before = stored(deployment)
+    run(*command)
+    assert stored(deployment) == before
+
+
+def test_what_writes_is_noticed(run: Any, deployment: Deployment) -> None:
+    before = stored(deployment)
+    run("settings", "set", "retries", "6")
+    assert changes(("settings", "set", "retries", "6"))
+    assert stored(deployment) != before

@@ -121,7 +121,7 @@ def test_by_the_command_line_each_leaves_a_line(
     assert cli.main(["people", "opt-outs", "add", TYPED]) == 0
     assert cli.main(["people", "opt-outs", "add", TYPED]) == 0
     assert cli.main(["people", "opt-outs", "remove", TYPED, "--yes"]) == 0
-    lines = people.deployment.stores.audit.lines()
+    lines = list(people.deployment.stores.audit.lines())
     assert sorted(line.what for line in lines) == [
         "noted that somebody opted out of the account default",
         "took somebody's opt-out of the account default back",

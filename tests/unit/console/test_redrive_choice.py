@@ -273,11 +273,9 @@ def test_dropping_leaves_a_line(fake: FakeDeployment, said: Said) -> None:
 @pytest.mark.parametrize(
     ("words", "what"),
     [
-        (("settings", "set", "retries", "3"), "settings: set retries"),
-        (("settings", "reset", "retries"), "settings: reset retries"),
-        (("pause",), "sending paused"),
-        (("pause", "--audience", "group"), "sending paused for audience=group"),
-        (("resume",), "sending resumed"),
+        (("settings", "set", "retries", "3"), "settings: retries 3"),
+        (("pause",), "settings: sending paused"),
+        (("pause", "--audience", "group"), "settings: sending paused for audience=group"),
         (("accounts", "add", "second"), "added the account second"),
     ],
 )
@@ -287,6 +285,15 @@ def test_a_change_by_the_command_line_leaves_a_line(  # type: ignore[no-untyped-
     monkeypatch.setattr(Deployment, "find", lambda *_, **__: fake.deployment)
     assert cli.main(words) == 0
     assert audited(fake)[0][:2] == ("assumed-role/Operator/dewi", what)
+
+
+@pytest.mark.parametrize("words", [("settings", "reset", "retries"), ("resume",)])
+def test_what_is_so_already_leaves_none(  # type: ignore[no-untyped-def]
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch, words
+) -> None:
+    monkeypatch.setattr(Deployment, "find", lambda *_, **__: fake.deployment)
+    assert cli.main(words) == 0
+    assert audited(fake) == []
 
 
 def test_where_it_cannot_be_written_down_that_is_said_and_the_change_stands(

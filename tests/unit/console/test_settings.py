@@ -51,8 +51,9 @@ def test_it_is_what_functions_read(fake: FakeDeployment, said: Said) -> None:
 
 def test_who_changed_it_is_who_changed_this_one(fake: FakeDeployment, said: Said) -> None:
     deployment = fake.deployment
-    settings.change(deployment, [Change("retries", "5")], said.output, by="dewi", clock=lambda: NOW)
-    settings.change(deployment, [Change("link-previews", "true")], said.output, by="budi", clock=lambda: NOW)
+    for who, change in (("dewi", Change("retries", "5")), ("budi", Change("link-previews", "true"))):
+        vars(deployment)["caller"] = who
+        settings.change(deployment, [change], said.output, clock=lambda: NOW)
     settings.list_settings(deployment, said.output)
     assert row(said, "retries")[-1] == "dewi"
     assert row(said, "link-previews")[-1] == "budi"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from tocsin_console.page.site import Site
-from tocsin_console.page.views import feed, letters, link, notification, now, people, settings, texts
+from tocsin_console.page.views import audit, feed, letters, link, notification, now, people, settings, texts
 
-_PAGES = (now, feed, notification, letters, link, people, settings, texts)
+_PAGES = (now, feed, notification, letters, link, people, settings, texts, audit)
 
 VIEWS: Final = {where: handler for view in _PAGES for where, handler in view.VIEWS.items()}
 

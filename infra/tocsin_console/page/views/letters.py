@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from aiohttp import web
@@ -19,7 +20,7 @@ from tocsin_console.dead_letters import shown_recipient
 from tocsin_console.errors import NotFound
 from tocsin_console.feed.line import Line, line_of
 from tocsin_console.feed.sifting import AUDIENCES, SPANS, Sieve
-from tocsin_console.page import audit, shown
+from tocsin_console.page import shown
 from tocsin_console.page.jobs import Job, Jobs
 from tocsin_console.page.site import Site, elsewhere, page, refused, site_of, told
 from tocsin_console.reasons import Reason, reason
@@ -90,7 +91,7 @@ async def show(request: web.Request) -> web.Response:
     found = await site.parts(
         box=lambda: read(site, tidy=True),
         events=lambda: len(site.deployment.refused_events.read()),
-        lines=lambda: site.deployment.stores.audit.lines()[:_AUDIT_SHOWN],
+        lines=lambda: list(islice(site.deployment.stores.audit.lines(), _AUDIT_SHOWN)),
         accounts=lambda: site.deployment.accounts,
     )
     box = found["box"].value
@@ -150,7 +151,8 @@ def _job(site: Site, verb: str, rows: Sequence[Row]) -> Job[Done]:
     def finish(counts: Counter[str], note: str) -> None:
         did = sum(counts.values()) - counts["kept"]
         what = "sent dead letters again" if verb == "redrive" else "dismissed dead letters"
-        audit.note(site, f"{what}: {_summed(counts)}", count=did, note=note)
+        if did:
+            site.note(f"{what}: {_summed(counts)}", count=did, note=note)
 
     job: Job[Done] = Job(VERBS[verb], len(ids), lambda: _steps(redriver, verb, ids), finish)
     whom = Counter(row.whom for row in rows)
@@ -226,7 +228,7 @@ async def one(request: web.Request) -> web.Response:
             return False, "Nothing was done: it is no dead letter (any more)."
         if found[0].result == "kept":
             return False, f"Nothing was done: {found[0].why}."
-        audit.note(site, f"sent a dead letter again: {identity}")
+        site.note(f"sent a dead letter again: {identity}")
         why = f": {found[0].why}" if found[0].why else ""
         return True, f"It is {_summed({found[0].result: 1}).removeprefix('1 ')}{why}."
 
@@ -261,7 +263,7 @@ async def of_event(request: web.Request) -> web.Response:
     if not did:
         return refused(request, "Nothing was done: the event is gone.", "/letters/events")
     word = "planned again" if verb == "redrive" else "dismissed"
-    await site.work(lambda: audit.note(site, f"{word} a refused event", count=did))
+    await site.work(lambda: site.note(f"{word} a refused event", count=did))
     return told(request, f"It is {word}.", "/letters/events")
 
 

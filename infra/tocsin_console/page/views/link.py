@@ -12,12 +12,12 @@ from aiohttp import web
 from tocsin.accounts import passkey as steps
 from tocsin.accounts.passkey import PasskeyStep
 from tocsin.accounts.state import UNLINKED, AccountState
-from tocsin.people.numbers import InvalidPhone, mask_phone, same_person_key
+from tocsin.people.numbers import InvalidPhone, same_person_key
 from tocsin_console import passkey_code, qr
 from tocsin_console.account_health import LIMITS
 from tocsin_console.errors import ConsoleError, Usage
 from tocsin_console.output import Output
-from tocsin_console.page import audit, shown
+from tocsin_console.page import shown
 from tocsin_console.page.linking import Attempt
 from tocsin_console.page.site import Part, Site, elsewhere, page, refused, session_of, site_of, told
 from tocsin_console.pair import Code, TypedCode, Wishes
@@ -130,7 +130,6 @@ async def begin(request: web.Request) -> web.Response:
     attempt = Attempt(site.deployment, account, wishes, site.words, site.clock)
     attempts(site)[account] = attempt
     attempt.begin()
-    await site.work(lambda: audit.note(site, f"began to link the account {account}"))
     return elsewhere(_to(account))
 
 
@@ -165,7 +164,6 @@ async def test(request: web.Request) -> web.Response:
     def do() -> str:
         ticket_id = f"TEST-{secrets.token_hex(4).upper()}"
         recipient = put_test(site.deployment, ticket, ticket_id, account)
-        audit.note(site, f"sent a test to {mask_phone(recipient)} from {account}")
         whom = (account, ticket_id, "TicketCreated", 1, "customer", same_person_key(recipient))
         return site.deployment.stores.ids.of(*whom)
 
@@ -185,7 +183,6 @@ async def end(request: web.Request) -> web.Response:
     said = io.StringIO()
 
     def do() -> None:
-        audit.note(site, f"unlinked the account {account}")
         unpair(
             site.deployment,
             account,

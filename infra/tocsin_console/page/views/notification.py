@@ -14,12 +14,13 @@ from tocsin.notify.notification import Notification, State
 from tocsin.notify.redrive import UNREADABLE_RECORD
 from tocsin.notify.waiting import WaitingList
 from tocsin.timestamps import from_seconds
+from tocsin_console import audit
 from tocsin_console.dead_letters import shown_recipient, withheld
 from tocsin_console.errors import NotFound
 from tocsin_console.explain import is_one, life_of, planned_for, says
 from tocsin_console.feed.line import line_of
 from tocsin_console.life import Life, Moment, conclusion, timeline
-from tocsin_console.page import audit, shown
+from tocsin_console.page import shown
 from tocsin_console.page.phone import Run, runs
 from tocsin_console.page.site import Site, elsewhere, page, refused, site_of, told
 
@@ -151,7 +152,7 @@ async def reveal(request: web.Request) -> web.Response:
         one = site.deployment.stores.notifications.get(identity)
         if one is None:
             raise NotFound("there is no such notification (any more)")
-        audit.note(site, f"saw whom the notification {identity} is for")
+        audit.looked(site.deployment, f"whom the notification {identity} is for", clock=site.clock)
         return one.refused_address or one.recipient
 
     number = await site.work(ask)
@@ -174,7 +175,7 @@ async def _of_waiting(request: web.Request, what: str) -> web.Response:
         done = waiting.release(identity) if what == "release" else waiting.cancel(identity)
         if done.result == "kept":
             return False, f"Nothing was done: {done.why}"
-        audit.note(site, f"{done.result} the waiting notification {identity}")
+        site.note(f"{done.result} the waiting notification {identity}")
         return True, f"It is {done.result}{': ' + done.why if done.why else ''}."
 
     ok, words = await site.work(do)

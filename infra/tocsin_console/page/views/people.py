@@ -15,7 +15,6 @@ from tocsin.notify.notification import Notification
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.forget import KEPT, forget_person
 from tocsin_console.output import Output
-from tocsin_console.page import audit
 from tocsin_console.page.site import Site, page, site_of
 from tocsin_console.people import People, confirm_number, show_person
 from tocsin_console.sessions import Sessions, clean_sessions
@@ -85,7 +84,7 @@ async def _page(
 # -- what can be done --------------------------------------------------------------------------------------
 
 
-async def _do(request: web.Request, what: str, act: Callable[[Site, str, str, Output], None]) -> web.Response:
+async def _do(request: web.Request, act: Callable[[Site, str, str, Output], None]) -> web.Response:
     """Do something for somebody; what `tocsin` says of it is shown above them."""
     site, form = site_of(request), await request.post()
     wanted, account = str(form.get("wanted", ""))[:_MAX], str(form.get("account", ""))
@@ -93,7 +92,6 @@ async def _do(request: web.Request, what: str, act: Callable[[Site, str, str, Ou
 
     def run() -> None:
         act(site, site.deployment.account(account or None), wanted, Output(stream=said))
-        audit.note(site, what)
 
     try:
         await site.work(run)
@@ -108,7 +106,7 @@ async def confirm(request: web.Request) -> web.Response:
     def act(site: Site, account: str, wanted: str, output: Output) -> None:
         confirm_number(People(site.deployment, account), wanted, output=output, yes=True, clock=site.clock)
 
-    return await _do(request, "confirmed to whom a number belongs now", act)
+    return await _do(request, act)
 
 
 async def clean(request: web.Request) -> web.Response:
@@ -119,7 +117,7 @@ async def clean(request: web.Request) -> web.Response:
         sessions = Sessions.of(site.deployment, account)
         clean_sessions(sessions, found.person.id, device=None, dry_run=False, output=output, yes=True)
 
-    return await _do(request, "replaced somebody's sessions", act)
+    return await _do(request, act)
 
 
 async def forget(request: web.Request) -> web.Response:
@@ -131,7 +129,7 @@ async def forget(request: web.Request) -> web.Response:
         people = People(site.deployment, account)
         forget_person(people, wanted, dry_run=not sure, output=output, yes=True, clock=site.clock)
 
-    return await _do(request, "erased a person" if sure else "looked at what erasing a person would do", act)
+    return await _do(request, act)
 
 
 VIEWS: Final = {

@@ -19,7 +19,6 @@ from tocsin_console.doctor import operation, stack
 from tocsin_console.doctor.checks import Finding, Level, carry_out
 from tocsin_console.errors import ConsoleError
 from tocsin_console.output import Output
-from tocsin_console.page import audit
 from tocsin_console.page.site import Site, page, refused, site_of, told
 from tocsin_console.settings import Change, change, default_of, restore
 
@@ -108,7 +107,6 @@ async def put(request: web.Request) -> web.Response:
             deployment,
             [Change(asked.get("name", ""), value, Scope(named, audience))],
             output,
-            by=audit.who(site),
             clock=site.clock,
         )
 

@@ -20,8 +20,8 @@ from tocsin.notify.texts.languages import DEFAULTS, is_language, languages
 from tocsin.notify.texts.own import Finding, is_path, judge
 from tocsin.notify.texts.template import TemplateFailed, Templates
 from tocsin.timestamps import from_seconds
+from tocsin_console import audit
 from tocsin_console.errors import ConsoleError, NotFound
-from tocsin_console.page import audit
 from tocsin_console.page.phone import Run, runs
 from tocsin_console.page.site import Site, elsewhere, page, refused, site_of, told
 
@@ -206,11 +206,11 @@ async def _write(site: Site, own: OwnTexts, files: Mapping[str, str], what: str)
     def write() -> None:
         try:
             site.deployment.stores.own_texts.write(
-                own, files, at=from_seconds(site.clock()), by=audit.who(site), what=what
+                own, files, at=from_seconds(site.clock()), by=audit.operator(site.deployment), what=what
             )
         except TextsChangedMeanwhile as conflict:
             raise ConsoleError(str(conflict)) from None
-        audit.note(site, f"texts: {what}")
+        site.note(f"texts: {what}")
 
     await site.work(write)
 

@@ -62,6 +62,11 @@ class MemoryTable:
                 return
             after = later[self._page - 1][1]
 
+    def latest(self, pk: str, below: str) -> Iterator[Item]:
+        with self._lock:
+            earlier = [dict(self._items[key]) for key in self._matching(pk, "") if key[1] < below]
+        return iter(earlier[::-1])
+
     def indexed(
         self, index: Index, value: str, *, at_most: int | None = None, limit: int | None = None
     ) -> list[Key]:

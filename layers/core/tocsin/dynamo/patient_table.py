@@ -49,6 +49,9 @@ class PatientTable:
     def walk(self, pk: str, prefix: str = "") -> Iterator[Item]:
         return self.table.walk(pk, prefix)
 
+    def latest(self, pk: str, below: str) -> Iterator[Item]:
+        return self.table.latest(pk, below)
+
     def indexed(
         self, index: Index, value: str, *, at_most: int | None = None, limit: int | None = None
     ) -> list[Key]:

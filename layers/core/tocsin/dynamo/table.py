@@ -55,6 +55,9 @@ __all__ = [
 TRANSACTION_LIMIT = 100
 BATCH_GET_LIMIT = 100
 
+_LATEST = 200
+"""Items of a page that is read backwards: mostly one page is enough, and it is paid for as a whole."""
+
 
 class ScanPage(NamedTuple):
     """One request's part of a walk through the whole table. `items`: those that match. `following`: where the
@@ -117,6 +120,11 @@ class IndexedTable(Table, Protocol):
 
     def walk(self, pk: str, prefix: str = "") -> Iterator[Item]:
         """What `query` returns, read page by page as it is asked for."""
+
+    def latest(self, pk: str, below: str) -> Iterator[Item]:
+        """The items of a partition whose sort key is below `below`, from there downwards; read page by page
+        as they are asked for."""
+        ...
 
     def indexed(
         self, index: Index, value: str, *, at_most: int | None = None, limit: int | None = None
@@ -211,6 +219,12 @@ class DynamoTable:
 
     def walk(self, pk: str, prefix: str = "") -> Iterator[Item]:
         return map(from_item, self._found(self._in_partition(pk, prefix)))
+
+    def latest(self, pk: str, below: str) -> Iterator[Item]:
+        request = self._in_partition(pk, "") | {"ScanIndexForward": False, "Limit": _LATEST}
+        request["KeyConditionExpression"] += " AND sk < :below"
+        request["ExpressionAttributeValues"][":below"] = {"S": below}
+        return (from_item(attributes) for attributes in self._found(request))
 
     def indexed(
         self, index: Index, value: str, *, at_most: int | None = None, limit: int | None = None

@@ -20,6 +20,7 @@ PAGES = [
     "/people",
     "/settings",
     "/doctor",
+    "/audit",
 ]
 
 

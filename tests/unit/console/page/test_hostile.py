@@ -40,6 +40,7 @@ QUERIES = [
     "/feed?ticket={}",
     "/feed?person={}",
     "/link?account={}",
+    "/audit?who={0}&what={0}",
     "/{}",
 ]
 STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")

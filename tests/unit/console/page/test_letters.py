@@ -105,7 +105,7 @@ def test_dismissing_is_done_and_written_down(fake: FakeDeployment, browser: Brow
     assert "would be dropped" in page.text
     assert "Done: 1 dismissed." in done(browser, way).text
     assert fake.count("DeadLetters") == 0
-    assert fake.deployment.stores.audit.lines()[0].what == "dismissed dead letters: 1 dismissed"
+    assert next(fake.deployment.stores.audit.lines()).what == "dismissed dead letters: 1 dismissed"
 
 
 def test_a_job_is_done_once(fake: FakeDeployment, browser: Browser) -> None:
@@ -113,7 +113,7 @@ def test_a_job_is_done_once(fake: FakeDeployment, browser: Browser) -> None:
     way, _ = preview(browser, verb="redrive")
     done(browser, way)
     browser.submit(f"{way}/start")
-    assert len(fake.deployment.stores.audit.lines()) == 1
+    assert len(list(fake.deployment.stores.audit.lines())) == 1
 
 
 def test_one_that_is_cancelled_does_nothing_more(fake: FakeDeployment, browser: Browser) -> None:
@@ -192,4 +192,4 @@ def test_a_refused_event_is_shown_planned_again_or_dismissed(fake: FakeDeploymen
     assert "It is planned again." in browser.submit("/letters/events", id="e-1", verb="redrive").text
     assert "It is dismissed." in browser.submit("/letters/events", id="e-2", verb="dismiss").text
     assert (fake.count("TicketEvents"), fake.count("TicketEventsDead")) == (1, 0)
-    assert len(fake.deployment.stores.audit.lines()) == 2
+    assert len(list(fake.deployment.stores.audit.lines())) == 2

@@ -57,13 +57,13 @@ def test_one_that_waits_may_go_or_be_ended(fake: FakeDeployment, browser: Browse
     assert "It is released" in browser.submit(f"/notification/{one.id}/release").text
     assert "It is cancelled" in browser.submit(f"/notification/{one.id}/cancel").text
     assert fake.stored(one).state is State.SUPPRESSED
-    assert len(fake.deployment.stores.audit.lines()) == 2
+    assert len(list(fake.deployment.stores.audit.lines())) == 2
 
 
 def test_one_that_does_not_wait_is_left_alone(fake: FakeDeployment, browser: Browser) -> None:
     one = fake.planned()
     assert "Nothing was done" in browser.submit(f"/notification/{one.id}/cancel").text
-    assert fake.deployment.stores.audit.lines() == []
+    assert list(fake.deployment.stores.audit.lines()) == []
 
 
 @pytest.mark.parametrize(

@@ -40,11 +40,7 @@ def test_what_erasing_would_do_is_shown_first_and_done_when_sure(
     assert fake.stored(one).recipient == SITI
     assert "erased" in browser.post("/people/forget", wanted=NUMBER, sure="yes").text
     assert fake.stored(one).recipient == ""
-    # Both of one moment, as this clock stands still.
-    assert {line.what for line in fake.deployment.stores.audit.lines()} == {
-        "erased a person",
-        "looked at what erasing a person would do",
-    }
+    assert [line.what for line in fake.deployment.stores.audit.lines()] == ["erased a person"]
 
 
 @pytest.mark.parametrize("what", ["confirm", "clean"])
@@ -52,4 +48,4 @@ def test_where_there_is_nothing_to_do_it_says_so(fake: FakeDeployment, browser: 
     fake.planned()
     answer = browser.post(f"/people/{what}", wanted=NUMBER)
     assert (answer.status, 'role="alert"' in answer.raw) == (200, True)
-    assert fake.deployment.stores.audit.lines() == []
+    assert list(fake.deployment.stores.audit.lines()) == []

@@ -55,7 +55,7 @@ def test_a_good_text_is_in_force_and_written_down(fake: FakeDeployment, browser:
     assert own.files == {NAME: "Hello {{ ticket.id }}\n"}
     assert (own.by, own.what) == ("assumed-role/Operator/dewi", f"{NAME} changed")
     assert "yours" in browser.get(PATH).text
-    assert fake.deployment.stores.audit.lines()[0].what == f"texts: {NAME} changed"
+    assert next(fake.deployment.stores.audit.lines()).what == f"texts: {NAME} changed"
 
 
 def test_a_bad_text_is_not_saved_and_what_was_typed_stays(fake: FakeDeployment, browser: Browser) -> None:

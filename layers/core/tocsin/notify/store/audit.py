@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
-from tocsin.dynamo.writes import ITEM_ABSENT, Item, Put
+from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Item, Key, Put, Update
 from tocsin.notify.store.codec import cut
 from tocsin.notify.store.table import NotificationsTable
 from tocsin.tables.notifications import AUDIT, audit_key
+
+LATEST: Final = 9_999_999_999_999
+"""Beyond every moment that a key can name (ms)."""
 
 
 @dataclass(frozen=True)
 class AuditLine:
     """`at`: ms. `by`: who, as AWS calls them; empty if it didn't say. `what`: in words, without texts or
-    whole
-    numbers. `count`: of how many. `note`: what the operator wrote to it."""
+    whole numbers. `count`: of how many. `note`: what the operator wrote to it."""
 
     at: int
     by: str
@@ -32,7 +35,8 @@ class Audit:
         self._table = table
         self._random = random
 
-    def add(self, line: AuditLine) -> None:
+    def add(self, line: AuditLine) -> Key:
+        """Write a line. Returns its key."""
         item: Item = {
             "at": line.at,
             "by": cut(line.by),
@@ -41,11 +45,21 @@ class Audit:
             "note": cut(line.note),
             "expire_at": self._table.expire_at(line.at),
         }
-        self._table.put(Put(audit_key(line.at, self._random(6).hex()), item, when=(ITEM_ABSENT,)))
+        key = audit_key(line.at, self._random(6).hex())
+        self._table.put(Put(key, item, when=(ITEM_ABSENT,)))
+        return key
 
-    def lines(self) -> list[AuditLine]:
-        """All that are kept, the newest first."""
-        return [_read(item) for item in reversed(self._table.query(AUDIT))]
+    def recount(self, key: Key, count: int) -> None:
+        """Of how many a line is, where that is known only at its end. Raises ConditionFailed."""
+        self._table.update(Update(key, set={"count": count}, when=(ITEM_EXISTS,)))
+
+    def lines(self, *, since: int = 0, until: int | None = None) -> Iterator[AuditLine]:
+        """Those from `since` on and before `until` (ms), the newest first; read as they are asked for."""
+        for item in self._table.latest(AUDIT, audit_key(LATEST if until is None else until, "")[1]):
+            line = _read(item)
+            if line.at < since:
+                return
+            yield line
 
 
 def _read(item: Item) -> AuditLine:
