@@ -20,6 +20,8 @@ from tocsin.accounts.login_refusal import open_refusal
 from tocsin.connector import account_runner
 from tocsin.connector.account_runner import Account
 from tocsin.connector.pacing import Pace, Unhealable
+from tocsin.connector.session import OVERFLOW
+from tocsin.sealing import DamagedRecord
 from tocsin.tables.keys import login_refusal_key
 from tocsin.whatsapp import reaction
 from tocsin.whatsapp.decoder import decode
@@ -252,80 +254,40 @@ def test_no_end_repeated_for_an_hour_is_a_storm(ended: Reaction) -> None:
     assert connects <= 25
 
 
+# -- keys that can't be read -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", ["create", "renew"])
+async def test_damaged_credentials_are_told_once_and_waited_for(
+    office: Office, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    account = office.account
+    sound, tries = getattr(account._keys.account, call), iter(range(3))
+
+    def damaged() -> Any:
+        if next(tries, None) is not None:
+            raise DamagedRecord("account#default", "credentials", "sealed")
+        return sound()
+
+    monkeypatch.setattr(account._keys.account, call, damaged)
+    await (account._credentials() if call == "create" else account._renew())
+    assert [state for state, _ in office.told] == ["stopped"]
+    assert office.slept == [60.0] * 3
+
+
 # -- the queue takes nothing -------------------------------------------------------------------------------
 
 
-class StuckWays:
-    """Stanzas are under way, and the queue doesn't take them until it is opened."""
-
-    def __init__(self) -> None:
-        self.waiting = 3
-        self.open = asyncio.Event()
-
-    async def drained(self) -> None:
-        await self.open.wait()
-
-
-class Requests:
-    """One request of the operator, or none."""
-
-    def __init__(self, *requests: str) -> None:
-        self.open = list(requests)
-        self.back: list[str] = []
-
-    async def next(self) -> Any:
-        if not self.open:
-            await asyncio.Event().wait()
-        return SimpleNamespace(request=self.open.pop())
-
-    def put_back(self, asked: Any) -> None:
-        self.back.append(asked.request)
-
-
-@pytest.fixture
-def stuck(monkeypatch: pytest.MonkeyPatch) -> Office:
-    made = Office()
-    made.account._ways = StuckWays()  # type: ignore[assignment]
-    made.account._requests = Requests()  # type: ignore[assignment]
-    monkeypatch.setattr(account_runner, "STORED_SECONDS", 30.0)
-    return made
-
-
-def unstored(office: Office) -> int:
-    return office.account._context.meters.stanzas.unstored
-
-
-async def test_it_stays_away_until_the_queue_has_what_is_under_way(stuck: Office) -> None:
-    ways: Any = stuck.account._ways
-    asyncio.get_running_loop().call_soon(ways.open.set)
-    await stuck.account._until_stored()
-    assert unstored(stuck) == 0
-
-
-async def test_a_queue_that_never_takes_it_keeps_nobody_away_for_ever(
-    stuck: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_an_account_whose_stanzas_are_not_stored_waits_for_that_and_no_other(
+    office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(account_runner, "STORED_SECONDS", 0.01)
-    await stuck.account._until_stored()
-    assert unstored(stuck) == 1
-    assert "connecting though stanzas can't be stored" in caplog.text
+    waited: list[str] = []
 
+    async def noted(account: str, *rest: object) -> None:
+        waited.append(account)
 
-@pytest.mark.parametrize(("request_", "back"), [("reconnect", []), ("unpair", ["unpair"])])
-async def test_the_operator_can_end_the_wait(stuck: Office, request_: str, back: list[str]) -> None:
-    requests: Any = Requests(request_)
-    stuck.account._requests = requests
-    await stuck.account._until_stored()
-    assert (requests.back, unstored(stuck)) == (back, 1)
-
-
-async def test_only_that_end_waits_for_the_queue(stuck: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twin: any other end is followed by its delay alone."""
-    naps: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        naps.append(seconds)
-
-    monkeypatch.setattr(account_runner.asyncio, "sleep", sleep)
-    await stuck.account._react(reaction.LOST, None)
-    assert (naps, unstored(stuck)) == ([SOON], 0)
+    monkeypatch.setattr(account_runner, "until_stored", noted)
+    await office.ends(reaction.LOST)
+    assert waited == []
+    await office.ends(OVERFLOW)
+    assert waited == ["default"]

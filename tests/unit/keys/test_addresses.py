@@ -9,7 +9,10 @@ from tests.support.key_stories import LID, PN, Renamed, a_device_that_joins_betw
 from tocsin.dynamo.table import OutcomeUnknown
 from tocsin.dynamo.writes import Put
 from tocsin.keys.errors import NoOutbound
+from tocsin.keys.signpost import signpost_to
+from tocsin.sealing import DamagedRecord
 from tocsin.signal.session import Ciphertext
+from tocsin.tables.keys import outbound_key
 
 
 @pytest.fixture
@@ -170,6 +173,18 @@ def test_a_late_maker_follows_the_tombstone(ann: End, bob: End, old_bob: End) ->
     ann.meet(old_bob)
     assert ann.reserve(bob).chains.keys() == {0}
     assert ann.reserve(old_bob).user == LID
+
+
+def test_tombstones_that_lead_in_a_circle_are_damage_and_hold_nobody(ann: End) -> None:
+    """As an old tombstone may that somebody puts back."""
+    ann.keys.contacts.learn(PN, LID)
+    for name, to in ((PN, LID), (LID, PN)):
+        key = outbound_key("main", ann.profile.incarnation, name)
+        ann.table.table.put(Put(key, signpost_to(ann.keys.sending._context, key, to)))
+    with pytest.raises(DamagedRecord):
+        ann.keys.sending.session_facts(ann.profile, PN, 0)
+    with pytest.raises(NoOutbound):
+        ann.keys.sending.reserve(ann.profile, PN)
 
 
 def test_a_maker_who_read_before_the_move_loses(ann: End, bob: End, old_bob: End) -> None:

@@ -37,6 +37,7 @@ from tocsin.connector.operator import OperatorRequests
 from tocsin.connector.pacing import Pace, Unhealable
 from tocsin.connector.pairing import Pairer
 from tocsin.connector.session import OVERFLOW, UNLINKED, Session
+from tocsin.connector.unstored import until_stored
 from tocsin.dynamo.table import DynamoTable
 from tocsin.keys.account import Credentials
 from tocsin.keys.errors import KeysBehind
@@ -62,16 +63,15 @@ STOPPED_SECONDS: Final = 6 * 3600.0
 
 HIGH_WATER_MARK_TRIES: Final = 3
 
-STORED_SECONDS: Final = 600.0
-"""How long an account stays away while the queue doesn't take what is under way. Not less: each login counts
-with WhatsApp. Not for ever: nothing can be sent meanwhile, and the queue may refuse one single stanza."""
-
 REQUEST_GRACE: Final = 5.0
 STANZA_GRACE: Final = 3.0
 """Seconds that requests, then stanzas, under way get to end when the account leaves this process."""
 
 SET_BACK: Final = Reaction(Kind.STOP, "keys-set-back", AccountState.STOPPED, alert=True)
 """A backup was restored: message keys would be used a second time."""
+
+DAMAGED: Final = Reaction(Kind.STOP, "damaged-credentials", AccountState.STOPPED)
+DAMAGED_SECONDS: Final = 60.0
 
 HANDSHAKE_FAILURES: Final = frozenset({"handshake-failed", "handshake-timeout"})
 
@@ -105,6 +105,7 @@ class Account:
         self._halts = Halts(context.aws, self._keys, name)
         self._halted: Reaction | None = None
         self._alerted = False
+        self._damage = ""
         self._number: str | None = None
         self._failed_handshakes = 0
 
@@ -224,20 +225,24 @@ class Account:
             try:
                 credentials = await self._context.aws.call(self._keys.account.create)
             except DamagedRecord as exc:
-                # No new identity is made in place of one that can't be read: a person must look.
-                log.error("%s", exc, extra={"account": self.name})
-                await self._report_end(
-                    Reaction(Kind.STOP, "damaged-credentials", AccountState.STOPPED, detail=str(exc))
-                )
-                await asyncio.sleep(60)
+                await self._wait_for_mending(exc)
                 continue
             except Exception as exc:  # noqa: BLE001  the table is away; the lease says for how long that may be
                 log.warning("the account can't be read: %s", exc, extra={"account": self.name})
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
+            self._damage = ""
             self.status.token = credentials.connector_token
             self.status.incarnation = credentials.incarnation
             return credentials
+
+    async def _wait_for_mending(self, damage: DamagedRecord) -> None:
+        """No new identity is made in place of one that can't be read: a person must look. Told once."""
+        log.error("%s", damage, extra={"account": self.name})
+        if self._damage != str(damage):
+            self._damage = str(damage)
+            await self._report_end(replace(DAMAGED, detail=self._damage))
+        await asyncio.sleep(DAMAGED_SECONDS)
 
     async def _remember_limits(self) -> None:
         """Read which limits were heard of before, and whether it was halted. A ban that still holds is waited
@@ -330,32 +335,8 @@ class Account:
         if ended.kind is Kind.REFRESH_VERSION:
             await version.refresh(self._context)
         if ended is OVERFLOW:
-            await self._until_stored()
+            await until_stored(self.name, self._ways, self._requests, self._context.meters.stanzas)
         await asyncio.sleep(delay)
-
-    async def _until_stored(self) -> None:
-        """Stay away until the queue took what is under way, or the operator asks for something, or for
-        STORED_SECONDS.
-
-        To connect before that loses nothing and changes no order: what isn't stored wasn't acknowledged, so
-        WhatsApp delivers it again, behind what is still under way of its sender; the queue folds a repeat.
-        """
-        stored = asyncio.ensure_future(self._ways.drained())
-        asked = asyncio.ensure_future(self._requests.next())
-        try:
-            await asyncio.wait([stored, asked], timeout=STORED_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (stored, asked):
-                task.cancel()
-            await asyncio.gather(stored, asked, return_exceptions=True)
-        if not asked.cancelled() and asked.result().request != "reconnect":
-            self._requests.put_back(asked.result())  # whoever is connected answers it
-        if stored.cancelled():
-            self._context.meters.stanzas.unstored += 1
-            log.error(
-                "connecting though stanzas can't be stored",
-                extra={"account": self.name, "waiting": self._ways.waiting, "asked": not asked.cancelled()},
-            )
 
     async def _halt(self, ended: Reaction) -> None:
         """Stop trying. Void keys are replaced, so that nothing logs in with them again."""
@@ -493,6 +474,9 @@ class Account:
             try:
                 await self._context.aws.call(self._keys.account.renew)
                 return
+            except DamagedRecord as exc:
+                await self._wait_for_mending(exc)
+                continue
             except Exception as exc:  # noqa: BLE001  as long as it takes: void keys must not log in again
                 log.warning("the keys can't be renewed: %s", exc, extra={"account": self.name})
                 await asyncio.sleep(RETRY_SECONDS)

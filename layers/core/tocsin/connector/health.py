@@ -153,8 +153,10 @@ class AccountHealth:
 
     async def look(self) -> None:
         """After a login: ask, and forget what the last refused login said."""
-        with contextlib.suppress(Exception):  # the table is away: the record stays, and is only shown
+        try:
             await self._aws.call(self._keys.account.forget_login_refusal)
+        except Exception as exc:  # noqa: BLE001  the table is away: the record stays, and is only shown
+            log.warning("the last refusal can't be forgotten: %s", exc, extra={"account": self._account})
         await self._ask_all(0)
 
     async def watch(self) -> None:

@@ -79,8 +79,10 @@ class HeldLease:
             lost.cancel()
             if not task.done():
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, Exception):
-                    await task
+                [ended] = await asyncio.gather(task, return_exceptions=True)
+                if isinstance(ended, Exception):
+                    # Of an account that isn't ours: it changes nothing here.
+                    log.warning("work ended badly: %r", ended, extra={"account": self.account})
 
     async def set_state(self, state: AccountState, detail: str = "") -> None:
         """Write the account's state into the lease, unless it says so already. Tries until the table takes

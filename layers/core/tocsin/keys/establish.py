@@ -16,8 +16,9 @@ from tocsin.keys.observe import LOG, RECOVERED
 from tocsin.keys.proof import PHONE, is_proven, name_of
 from tocsin.keys.reserve import HAS_COUNTER
 from tocsin.keys.sessions import Sessions, read_sessions
-from tocsin.keys.signpost import read_signpost
+from tocsin.keys.signpost import MAX_WALK, SIGNPOST, read_signpost
 from tocsin.keys.turn import Try, Turn, commit, turning
+from tocsin.sealing import DamagedRecord
 from tocsin.signal.curve import key_pair
 from tocsin.signal.errors import SignalError, UnprovenDevice
 from tocsin.signal.session import archive_current, start
@@ -279,14 +280,16 @@ def follow(
     device: int | None = None,
     phone: bool = False,
 ) -> Sessions:
-    """The sessions of `user` (all, or those with one device, and with the phone too), where they lie now."""
-    while True:
+    """The sessions of `user` (all, or those with one device, and with the phone too), where they lie now.
+    Raises DamagedRecord for tombstones that lead in a circle."""
+    for _ in range(MAX_WALK):
         sessions = read_sessions(
             context, incarnation, user, device, torn_is_lost=current.torn_is_lost, phone=phone
         )
         if sessions.moved in (None, user):
             return sessions
         user = sessions.moved or user
+    raise DamagedRecord(*outbound_key(context.account, incarnation, user), SIGNPOST)
 
 
 def _base_key(record: Record | None) -> bytes:

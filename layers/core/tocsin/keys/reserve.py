@@ -17,7 +17,7 @@ from tocsin.keys.chain import CHECKPOINT_DISTANCE, Chain, chain_devices, pack, r
 from tocsin.keys.context import KeyContext
 from tocsin.keys.errors import NoOutbound, StaleChain, Staleness
 from tocsin.keys.proof import PHONE
-from tocsin.keys.signpost import read_signpost
+from tocsin.keys.signpost import MAX_WALK, read_signpost
 from tocsin.sealing import masked
 from tocsin.signal.session import Ciphertext, advance, encrypt
 from tocsin.tables.keys import chain_attribute, outbound_key
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 # The user has sessions here: a tombstone (`moved`) and an absent item have no counter.
 HAS_COUNTER = Exists("next")
-# A user's sessions move once, from the phone number to the LID; a longer walk can only be damage.
-_MAX_WALK = 4
 
 
 class Reservation(NamedTuple):
@@ -82,7 +80,7 @@ class Reservation(NamedTuple):
 
 def reserve(context: KeyContext, incarnation: int, user: str) -> Reservation:
     """Take the next number of `user`. Raises NoOutbound, Contended."""
-    for _ in range(_MAX_WALK):
+    for _ in range(MAX_WALK):
         key = outbound_key(context.account, incarnation, user)
         try:
             outbound = take_number(context, key)

@@ -17,6 +17,10 @@ MOVED = "moved"
 SIGNPOST = "signpost"
 TOMBSTONE = (MOVED, SIGNPOST)
 
+MAX_WALK = 4
+"""Names that are gone through to where sessions lie. They move once, from the phone number to the LID. A
+longer walk can only be damage; an old tombstone that was put back could lead round in a circle."""
+
 
 def signpost_to(context: KeyContext, key: Key, user: str) -> dict[str, Value]:
     """The attributes of a tombstone at `key` that leads to `user` (a bare JID)."""

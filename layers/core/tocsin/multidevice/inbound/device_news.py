@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from tocsin.connector_client.errors import ConnectorError
@@ -153,8 +152,10 @@ class DeviceNews:
         account.keys.groups.forget(group)
         if news.removed and account.keys.groups.discard_sender_key(account.profile, group):
             log.info("a new sender key is due: somebody left", extra={"group": mask(group)})
-        with suppress(Permanent, ConnectorError, WireError):
+        try:
             GroupView(account, news.group, clock=self._clock).info()
+        except (Permanent, ConnectorError, WireError) as failure:
+            log.info("a group can't be asked for now", extra={"group": mask(group), "error": repr(failure)})
         return Report("notification", "group", ", ".join(news.changes)[:100], {"removed": len(news.removed)})
 
 
