@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tocsin.door.proofs import proven_item, proven_source
 from tocsin.door.sources import DamagedSource, Source, source_of
+from tocsin.door.versions import last_version, note_version
 from tocsin.dynamo.writes import ITEM_EXISTS, Put
 from tocsin.notify.store.texts import TextWithheld
 from tocsin.tables.notifications import source_key
@@ -38,15 +40,27 @@ def item_of(deployment: Deployment, name: str) -> Item:
 def read_record(deployment: Deployment, name: str, item: Item) -> Source:
     """Raises DamagedSource. Who may not read the texts' secret sees the record as it stands there."""
     try:
-        return proven_source(name, item, deployment.stores.texts)
+        since = last_version(deployment.keys_table, name)
+        return proven_source(name, item, deployment.stores.texts, since=since)
     except TextWithheld:
         return source_of(name, item)
 
 
+def version_of(deployment: Deployment, name: str, item: Item) -> int:
+    """The last version of a source. A damaged record may bear any number."""
+    noted = last_version(deployment.keys_table, name)
+    try:
+        return max(noted, read_record(deployment, name, item).version)
+    except DamagedSource:
+        return noted
+
+
 def rewrite(deployment: Deployment, source: Source) -> None:
     """Write a source in the place of what it was. Raises ConsoleError."""
+    source = replace(source, version=source.version + 1)
     item = proven(deployment, source)
     deployment.outside_table.put(Put(source_key(source.name), item, when=(ITEM_EXISTS,)))
+    note_version(deployment.keys_table, source.name, source.version)
 
 
 def proven(deployment: Deployment, source: Source) -> dict[str, Value]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from tocsin.door.desks.of_source import BUS
 from tocsin.door.sources import FORMER_SECRET, PER_MINUTE, SECRET, Source
+from tocsin.door.versions import last_version, note_version
 from tocsin.dynamo.errors import ConditionFailed
 from tocsin.dynamo.writes import ITEM_ABSENT, Delete, Put
 from tocsin.tables.notifications import source_key, source_use_key
@@ -31,7 +32,7 @@ from tocsin_console.source_input import (
     read_file,
 )
 from tocsin_console.source_keys import tell_key, with_key
-from tocsin_console.source_records import find, item_of, proven, rewrite
+from tocsin_console.source_records import find, item_of, proven, rewrite, version_of
 from tocsin_console.source_view import told_source
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def add(
         options={**options_of(wanted.options), **listening(deployment, wanted)},
     )
     demand_meaning(source)
+    # One of this name may have been removed.
+    source = replace(source, version=last_version(deployment.keys_table, source.name) + 1)
     source = replace(source, client=client_of(deployment, source, wanted.client))
     source, key = (source, "") if listens else with_key(deployment, source, wanted.secret_from, random)
     try:
@@ -76,6 +79,7 @@ def add(
         raise ConsoleError(
             f"there is a source '{source.name}' already: 'tocsin sources rotate' gives it a new key"
         ) from None
+    note_version(deployment.keys_table, source.name, source.version)
     if listens:
         _listen(deployment, source)
     # Before its key is told: that is seen but once.
@@ -189,6 +193,8 @@ def remove(deployment: Deployment, name: str, output: Output, *, yes: bool) -> N
         remove_rule(deployment, name, str(options.get("bus", "")) if isinstance(options, dict) else "")
     deployment.outside_table.delete(Delete(source_key(name)))
     deployment.outside_table.delete(Delete(source_use_key(name)))
+    # Put back, it counts no more.
+    note_version(deployment.keys_table, name, version_of(deployment, name, item) + 1)
     note(deployment, f"removed the source {name}")
     output.say(f"'{name}' is removed; {HEEDED}")
     output.record({"source": name, "removed": True})

@@ -23,6 +23,7 @@ from tocsin.door.request import Request, request_of
 from tocsin.door.source_reader import SourceReader
 from tocsin.door.sources import Source, hash_of, new_token
 from tocsin.door.tickets import violations_of
+from tocsin.door.versions import note_version
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Put
 from tocsin.notify.store.texts import Texts
@@ -102,7 +103,7 @@ class OpenDoor:
     """A door, what lies behind it, and the keys of its sources by name."""
 
     def __init__(self) -> None:
-        self.table = MemoryTable()
+        self.table, self.keys = MemoryTable(), MemoryTable()
         self.events = Events()
         self.facts = FakeFacts()
         self.tokens: dict[str, str] = {}
@@ -119,7 +120,7 @@ class OpenDoor:
             return self.facts
 
         return Door(
-            SourceReader(self.table, self.texts),
+            SourceReader(self.table, self.texts, self.keys),
             Meter(self.table),
             Bus(self.events, "tickets", "ticketing", sleep=lambda _: None),
             facts,
@@ -138,6 +139,7 @@ class OpenDoor:
         token = new_token(name, name.encode().ljust(32, b"x"))
         source = Source(name, kind, **{"accounts": ("default", "billing"), "hash": hash_of(token), **changes})
         self.table.put(Put(source_key(name), proven_item(source, self.texts)))
+        note_version(self.keys, name, source.version)
         self.tokens[name] = token
         return token
 

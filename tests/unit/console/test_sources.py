@@ -14,7 +14,7 @@ import pytest
 from tests.support.fake_deployment import NOW, FakeDeployment, Said
 from tocsin.door.proofs import proven_source
 from tocsin.door.sources import SECRET, SECRET_BYTES
-from tocsin.dynamo.writes import Update
+from tocsin.dynamo.writes import Put, Update
 from tocsin.notify.store.texts import TextWithheld
 from tocsin.tables.notifications import source_key, source_use_key
 from tocsin_console import source_records, source_trial, source_view, sources
@@ -137,10 +137,12 @@ def test_rotating_changes_nothing_else(deployment: Deployment) -> None:
     before = stored(deployment)
     sources.rotate(deployment, "billing", Said().output, hours=0, clock=lambda: NOW)
     kept = {
-        name: value for name, value in stored(deployment).items() if "hash" not in name and name != "proof"
+        name: value
+        for name, value in stored(deployment).items()
+        if "hash" not in name and name not in ("proof", "version")
     }
     assert kept | {"former_until": 0} == {
-        name: value for name, value in before.items() if name not in ("hash", "proof")
+        name: value for name, value in before.items() if name not in ("hash", "proof", "version")
     } | {"former_until": 0}
 
 
@@ -227,6 +229,32 @@ def test_what_is_changed_is_proven_anew(deployment: Deployment) -> None:
     source = proven_source("billing", item or {}, deployment.stores.texts)
     assert source.paused
     assert source.is_called_with(key, NOW * 1000)
+
+
+def put_back(deployment: Deployment, item: dict[str, Any]) -> None:
+    record = {name: value for name, value in item.items() if name not in ("pk", "sk")}
+    deployment.outside_table.put(Put(source_key("billing"), record))
+
+
+def test_a_record_of_earlier_that_is_put_back_is_listed_as_damaged(deployment: Deployment) -> None:
+    add(deployment)
+    before = stored(deployment)
+    sources.rotate(deployment, "billing", Said().output, hours=1, clock=lambda: NOW)
+    put_back(deployment, before)
+    said = Said()
+    source_view.list_sources(deployment, said.output)
+    assert "damaged (version 1 of 2)" in said.text
+
+
+def test_a_source_that_is_added_anew_is_later_than_the_one_that_was_removed(deployment: Deployment) -> None:
+    add(deployment)
+    before = stored(deployment)
+    sources.remove(deployment, "billing", Said().output, yes=True)
+    add(deployment)
+    assert sources.find(deployment, "billing").version == 3
+    put_back(deployment, before)
+    with pytest.raises(ConsoleError, match="damaged"):
+        sources.find(deployment, "billing")
 
 
 # -- samples -----------------------------------------------------------------------------------------------

@@ -10,8 +10,10 @@ from tests.support.doors import NOW, OpenDoor, value_of
 from tocsin.door.door import REMEMBERED_MS
 from tocsin.door.routing import DIALECTS
 from tocsin.door.source_reader import FRESH_MS
-from tocsin.door.sources import Source, hash_of
+from tocsin.door.sources import Source, hash_of, new_token
+from tocsin.door.versions import last_version, note_version
 from tocsin.dynamo.writes import Delete, Put, Update
+from tocsin.tables.keys import source_version_key
 from tocsin.tables.notifications import source_key, source_use_key
 
 HALLO = {"to": "+6281234567890", "text": "Halo"}
@@ -138,12 +140,45 @@ def test_who_can_only_write_to_the_table_makes_nobody_a_source(door: OpenDoor) -
     assert [send(door, token).status for token in ("mine.x", "bare.x")] == [401, 401]
 
 
-def test_a_record_that_was_removed_and_is_put_back_is_as_good_as_it_was(door: OpenDoor) -> None:
-    """Said in SEALED.md."""
+def as_it_stands(door: OpenDoor) -> Put:
     told = door.table.get(source_key("api")) or {}
+    return Put(source_key("api"), {name: told[name] for name in told if name not in ("pk", "sk")})
+
+
+def test_a_record_of_earlier_that_is_put_back_lets_nobody_in(door: OpenDoor) -> None:
+    before, former = as_it_stands(door), door.tokens["api"]
+    token = new_token("api", b"y" * 32)
+    door.add("api", hash=hash_of(token), version=1)
+    door.table.put(before)
+    assert [send(door, one).status for one in (former, token)] == [401, 401]
+
+
+def test_a_record_that_was_removed_and_is_put_back_lets_nobody_in(door: OpenDoor) -> None:
+    before = as_it_stands(door)
     door.table.delete(Delete(source_key("api")))
-    door.table.put(Put(source_key("api"), {name: told[name] for name in told if name not in ("pk", "sk")}))
-    assert send(door).status == 202
+    note_version(door.keys, "api", 1)
+    door.table.put(before)
+    assert send(door).status == 401
+
+
+def test_a_record_that_claims_a_later_version_than_its_proof_lets_nobody_in(door: OpenDoor) -> None:
+    door.table.update(Update(source_key("api"), set={"version": 9}))
+    assert send(door).status == 401
+
+
+def test_a_source_is_heard_while_it_is_changed(door: OpenDoor) -> None:
+    """The record is written before its version is noted, and read after it."""
+    token = new_token("api", b"y" * 32)
+    door.add("api", hash=hash_of(token), version=1)
+    door.keys.delete(Delete(source_version_key("api")))
+    assert send(door, token).status == 202
+
+
+def test_a_version_never_goes_back(door: OpenDoor) -> None:
+    note_version(door.keys, "api", 7)
+    note_version(door.keys, "api", 3)
+    assert last_version(door.keys, "api") == 7
+    assert last_version(door.keys, "nobody") == 0
 
 
 def test_without_the_key_of_the_texts_nobody_is_told_that_theirs_is_wrong(

@@ -38,7 +38,7 @@ def door(config: DoorConfig) -> Door:
     place = Place(config.default_region, config.default_area, bool(config.attachments_bucket))
     dead = TicketEventsDeadQueue(Later("sqs"), config.ticket_events_dead_queue_url)
     return Door(
-        SourceReader(table, texts),
+        SourceReader(table, texts, DynamoTable(dynamodb, config.keys_table)),
         Meter(table),
         Bus(aws.client("events"), config.event_bus_name, config.event_source),
         lambda now: StoredFacts(now, leases, notifications, _request_name, place),

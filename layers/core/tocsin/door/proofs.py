@@ -2,8 +2,8 @@
 
     proof = seal({attribute: its SHA-256}, place of the record)
 
-Whoever may only write to the table makes nobody a source, and gives none another key or reach. What they can
-do is put back a record as it was once, with the proof that it had.
+Whoever may only write to the table makes nobody a source, and gives none another key or reach. A record as it
+was once, with the proof that it had, is of an earlier version (`versions.py`).
 """
 
 from __future__ import annotations
@@ -44,10 +44,12 @@ def proven_item(source: Source, seals: Seals) -> dict[str, Value]:
     return {**source.item(), PROOF: seals.seal(_digests(source), source_key(source.name), PROOF)}
 
 
-def proven_source(name: str, item: Item, vault: Vault) -> Source:
-    """Read a record. Raises DamagedSource, also for one that nobody with the key wrote so; TextWithheld for
-    who has no key, and what keeps the key away."""
+def proven_source(name: str, item: Item, vault: Vault, *, since: int = 0) -> Source:
+    """Read a record. Raises DamagedSource, also for one that nobody with the key wrote so, or not as the last
+    one: `since` is the version that counts. TextWithheld for who has no key, and what keeps the key away."""
     source = source_of(name, item)
+    if source.version < since:
+        raise DamagedSource(f"version {source.version} of {since}")
     try:
         proven = vault.open(item.get(PROOF), source_key(name), PROOF)
     except TextWithheld as refusal:

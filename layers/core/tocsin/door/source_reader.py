@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tocsin.door.answer import unavailable
 from tocsin.door.proofs import Vault, proven_source
 from tocsin.door.sources import DamagedSource, Source
+from tocsin.door.versions import last_version
 from tocsin.tables.notifications import source_key
 
 if TYPE_CHECKING:
@@ -23,12 +24,14 @@ MAX_KNOWN: Final = 1000
 
 
 class SourceReader:
-    """`table`: the notifications table; `vault`: opens the proofs of records. One read a name in half a
+    """`table`: the notifications table; `vault`: opens the proofs of records; `keys`: the keys table, which
+    knows the last version of each, None where no version is asked for. One read of each a name in half a
     minute, whoever asks for it."""
 
-    def __init__(self, table: Table, vault: Vault) -> None:
+    def __init__(self, table: Table, vault: Vault, keys: Table | None = None) -> None:
         self._table = table
         self._vault = vault
+        self._keys = keys
         self._known: dict[str, tuple[int, Source | None]] = {}
 
     def read(self, name: str, now: int) -> Source | None:
@@ -45,6 +48,7 @@ class SourceReader:
 
     def _read(self, name: str) -> Source | None:
         try:
+            since = last_version(self._keys, name) if self._keys is not None else 0
             item = self._table.get(source_key(name))
         except Exception as error:  # noqa: BLE001 - whatever keeps it away, callers shall come again
             log.warning("the sources can't be read", extra={"error": type(error).__name__})
@@ -52,7 +56,7 @@ class SourceReader:
         if item is None:
             return None
         try:
-            return proven_source(name, item, self._vault)
+            return proven_source(name, item, self._vault, since=since)
         except DamagedSource as damage:
             log.error("a source's record is damaged", extra={"source": name, "attribute": str(damage)})
             return None

@@ -48,7 +48,8 @@ class Source:
     (`+62812`) or a group. `per_minute`: requests. `hash`: SHA-256 of its token; `former_hash` counts until
     `former_until` (ms). `secret`, `former_secret`: sealed, of a help desk that signs. `client`: sealed, how
     the help desk is asked for phones (`desks/phones.py`). `mapping`: the file of an operator's own kind;
-    `options`: what else the kind wants to know."""
+    `options`: what else the kind wants to know. `version`: grows with
+    each change (`versions.py`)."""
 
     name: str
     kind: str
@@ -67,6 +68,7 @@ class Source:
     client: bytes = field(default=b"", repr=False)
     mapping: str = field(default="", repr=False)
     options: Mapping[str, str] = field(default_factory=dict)
+    version: int = 0
 
     @property
     def account(self) -> str:
@@ -110,6 +112,7 @@ class Source:
             "client": self.client,
             "mapping": self.mapping,
             "options": dict(self.options),
+            "version": self.version,
         }
         return {name: value for name, value in told.items() if value}
 
@@ -142,6 +145,7 @@ def source_of(name: str, item: Item) -> Source:
         client=_of(item, "client", b""),
         mapping=_of(item, "mapping", ""),
         options={str(option): str(value) for option, value in options.items()},
+        version=_of(item, "version", 0),
     )
 
 

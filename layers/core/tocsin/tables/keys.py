@@ -17,6 +17,7 @@ INBOUND = "inbound#"
 LIMIT = "limit#"
 CONNECTORS = "connectors"
 OPERATOR_REQUESTS = "wishes"
+SOURCE_VERSIONS = "source-versions"
 # Stanza ids come from outside; a longer one stands in the sort key by its hash.
 _MAX_STANZA_ID = 200
 
@@ -71,6 +72,11 @@ def operator_request_key(account: str) -> Key:
     """Says that the account's control item holds a request. All in one partition, which is empty mostly: a
     connector with hundreds of accounts asks once for all of them."""
     return OPERATOR_REQUESTS, account
+
+
+def source_version_key(source: str) -> Key:
+    """Apart from the source itself: whoever may write the one can't set back the other."""
+    return SOURCE_VERSIONS, source
 
 
 def heartbeat_key(connector: str) -> Key:
