@@ -22,6 +22,7 @@ RUNBOOKS = "infra/runbooks"
 EVENTS = "layers/core/tocsin/notify/events"
 IN = ("ticket-event.schema.json", "message-requested.schema.json")
 OUT = ("outcomes", "account-event.schema.json")
+SHARED, SHARED_ID = "notification-outcome.schema.json", "urn:tocsin:notification-outcome:"
 
 _LINK = re.compile(
     r"(?<!!)\[(?P<text>(?:`[^`\n]*`|[^\]\\\n`]|\\.)+)\]\((?P<target>[^)\s]+)(?P<title>\s+\"[^\"]*\")?\)"
@@ -82,8 +83,12 @@ def pages_of_the_repository() -> list[str]:
 def alarms() -> str:
     rows = []
     for file in sorted((ROOT / RUNBOOKS).glob("*.md")):
-        title = next(line for line in file.read_text(encoding="utf-8").split("\n") if line.startswith("# "))
-        rows.append(f"| [{title[2:]}]({RUNBOOKS}/{file.name}) |")
+        text = file.read_text(encoding="utf-8")
+        title = text.partition("\n")[0].removeprefix("# ")
+        urgent = _sentence(text, "**How urgent.**")
+        rows.append(
+            f"| [{title}]({RUNBOOKS}/{file.name}) | {_sentence(text, '**What it means.**')} | {urgent} |"
+        )
     return "\n".join(
         [
             "# Alarms",
@@ -93,12 +98,18 @@ def alarms() -> str:
             "Each alarm has a page: what it means, how bad it is, what to do. Its text links there. Set"
             " `AlarmEmail` or `AlarmTopicArn` to be told; `tocsin doctor` says whether somebody is.",
             "",
-            "| alarm |",
-            "| --- |",
+            "| alarm | what it means | how urgent |",
+            "| --- | --- | --- |",
             *rows,
             "",
         ]
     )
+
+
+def _sentence(text: str, label: str) -> str:
+    """The first sentence of the paragraph that begins with a label."""
+    paragraph = text.partition(label)[2].strip().partition("\n")[0]
+    return re.split(r"(?<=\.)\s", paragraph, maxsplit=1)[0].replace("|", "\\|")
 
 
 def events_in() -> str:
@@ -124,7 +135,8 @@ def events_out() -> str:
         for name in OUT
         for path in sorted([*(ROOT / EVENTS).glob(f"{name}/*"), *(ROOT / EVENTS).glob(name)])
     ]
-    schemas = [path for path in found if path.suffix == ".json"]
+    # What others build on comes first.
+    schemas = sorted((path for path in found if path.suffix == ".json"), key=lambda path: path.name != SHARED)
     return "\n".join(
         [
             "# Events out",
@@ -139,19 +151,33 @@ def events_out() -> str:
 
 
 def _described(path: Path) -> Iterator[str]:
+    """A section, and one below it for each kind of event, where a file has several. Raises ValueError if it
+    would tell nothing."""
     schema = json.loads(path.read_text(encoding="utf-8"))
-    yield f"## {schema.get('title', path.stem)}"
-    yield ""
-    yield str(schema.get("description", ""))
-    yield ""
-    yield "| field | type | |"
-    yield "| --- | --- | --- |"
-    for field, node, needed in _fields(schema, schema, "", 0):
-        told = str(node.get("description", "")).replace("|", "\\|").replace("\n", " ")
-        yield f"| `{field}`{' *' if needed else ''} | {_type(node)} | {told} |"
-    yield ""
-    yield "A field with a * must be there."
-    yield ""
+    yield from (f"## {schema.get('title', path.stem)}", "", str(schema.get("description", "")), "")
+    kinds = [one["$ref"].rpartition("/")[2] for one in schema.get("anyOf", ()) if "$ref" in one]
+    for kind in kinds:
+        node = schema["$defs"][kind]
+        yield from (f"### {kind}", "", str(node.get("description", "")), "", *_table(node, schema, kind))
+    if not kinds:
+        yield from _table(schema, schema, path.name)
+
+
+def _table(node: Mapping[str, Any], schema: Mapping[str, Any], name: str) -> Iterator[str]:
+    fields = list(_fields(node, schema, "", 0))
+    if not fields:
+        raise ValueError(f"{name} has no fields that can be shown")
+    if any(SHARED_ID in part.get("$ref", "") for part in node.get("allOf", ())):
+        always = ", ".join(
+            f"`{field}`" for field in node.get("required", ()) if field not in node["properties"]
+        )
+        more = f" Of those it always has {always}." if always else ""
+        yield from (f"It has all fields of an [outcome](#outcome-of-a-notification) as well.{more}", "")
+    yield from ("| field | type | |", "| --- | --- | --- |")
+    for field, below, needed in fields:
+        told = str(below.get("description", "")).replace("|", "\\|").replace("\n", " ")
+        yield f"| `{field}`{' *' if needed else ''} | {_type(below)} | {told} |"
+    yield from ("", "A field with a * must be there.", "")
 
 
 MAX_DEPTH = 6
@@ -189,5 +215,8 @@ def _resolved(node: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str
 def _type(node: Mapping[str, Any]) -> str:
     kind = node.get("type", "")
     kinds = kind if isinstance(kind, list) else [kind]
-    shown = " or ".join(one for one in kinds if one and one != "null")
-    return f"one of {', '.join(map(str, node['enum']))}" if "enum" in node else shown
+    if "const" in node:
+        return f"always {json.dumps(node['const'])}"
+    if "enum" in node:
+        return f"one of {', '.join(map(str, node['enum']))}"
+    return " or ".join(one for one in kinds if one)

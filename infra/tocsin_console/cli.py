@@ -88,9 +88,10 @@ _EPILOG = f"""\
 exit codes:
 {_CODES}
 
-A command that can't be undone asks first; where it can't ask, it needs --yes. NO_COLOR=1 takes the colours
-away, COLUMNS says how wide the terminal is, TZ in which zone times are shown (--utc: in UTC). With
-{DEBUG}=1 an unexpected error prints its traceback.
+A command that can't be undone asks first; where it can't ask, it needs --yes.
+NO_COLOR=1 takes the colours away, COLUMNS says how wide the terminal is, TZ
+in which zone times are shown (--utc: in UTC). With {DEBUG}=1 an
+unexpected error prints its traceback.
 
 `tocsin COMMAND --help` shows examples.
 """
