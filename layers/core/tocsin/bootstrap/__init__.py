@@ -2,7 +2,7 @@
 
 A module for each function, named as its folder, and what several of them share:
 
-    later ── secrets, stores ── number_owners, transport ── send_notification, receive_stanza
+    later ── secrets, stores, settings ── number_owners, transport ── send_notification, receive_stanza
                              ── record_receipts, plan_notifications, publish_outcomes, maintain_sessions,
                                 receive_webhook, deliver_webhooks
 

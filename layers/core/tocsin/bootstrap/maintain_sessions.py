@@ -13,7 +13,8 @@ from tocsin.accounts import lease
 from tocsin.accounts.served_accounts import NAME, ServedAccounts, keep_account
 from tocsin.accounts.whereabouts import read_whereabouts
 from tocsin.bootstrap.secrets import secrets_client, unsealing
-from tocsin.bootstrap.stores import open_stores, open_table, settings_in
+from tocsin.bootstrap.settings import settings_in
+from tocsin.bootstrap.stores import open_stores, open_table
 from tocsin.connector_client.client import ConnectorClient
 from tocsin.multidevice.leased_connectors import LeasedConnectors
 from tocsin.notify.dead_letters import DeadLetters

@@ -10,7 +10,8 @@ from tocsin import aws
 from tocsin.accounts.served_accounts import ServedAccounts
 from tocsin.bootstrap.later import Later
 from tocsin.bootstrap.secrets import sealed_texts, secrets_client
-from tocsin.bootstrap.stores import open_table, settings_in
+from tocsin.bootstrap.settings import settings_in
+from tocsin.bootstrap.stores import open_table
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.planning import Planner
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, TicketEventsDeadQueue

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from tocsin import aws
 from tocsin.bootstrap.secrets import sealed_texts, secrets_client
-from tocsin.bootstrap.stores import open_table, settings_in
+from tocsin.bootstrap.settings import settings_in
+from tocsin.bootstrap.stores import open_table
 from tocsin.notify.outcomes import Publisher
 from tocsin.notify.store.stores import Stores
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tocsin import aws
 from tocsin.bootstrap.later import Later
 from tocsin.bootstrap.secrets import sealed_texts, secrets_client, unsealing
-from tocsin.bootstrap.stores import open_stores, open_table, settings_in
+from tocsin.bootstrap.settings import settings_in
+from tocsin.bootstrap.stores import open_stores, open_table
 from tocsin.bootstrap.transport import transport
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.delivery import Delivery

@@ -1,11 +1,10 @@
-"""The two tables, and what is read from them: notifications and settings."""
+"""The two tables, and the stores of notifications in them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from tocsin.dynamo import table
-from tocsin.settings.reader import FRESH_SECONDS, SettingsReader
 
 if TYPE_CHECKING:
     from tocsin.notify.config import StoreConfig
@@ -27,8 +26,3 @@ def open_stores(stores: StoreConfig, dynamodb: Any, texts: Texts | None = None) 
         texts=texts,
         retention_days=stores.retention_days,
     )
-
-
-def settings_in(notifications: table.Table, fresh_seconds: float = FRESH_SECONDS) -> SettingsReader:
-    """Return what reads the settings in force from the notifications table."""
-    return SettingsReader(notifications, fresh_seconds=fresh_seconds)
