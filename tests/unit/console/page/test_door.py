@@ -53,6 +53,18 @@ def test_a_guessed_token_opens_nothing(stranger: Browser, token: str) -> None:
     assert stranger.get(f"/enter?token={quote(token)}").status == 403
 
 
+def test_guesses_use_up_no_invitation_and_have_no_chance(stranger: Browser) -> None:
+    path = stranger.site.door.invitation().removeprefix(stranger.own)
+    token = path.partition("=")[2]
+    assert all(
+        stranger.site.door.enter(f"{token[:-1]}{sign}") is None for sign in "!?-_" if sign != token[-1]
+    )
+    assert all(stranger.site.door.enter(f"guess-{number}") is None for number in range(5000))
+    # 256 bits, of which at most eight are valid at once, each for an hour.
+    assert len(token) == 43
+    assert stranger.get(path).status == 303
+
+
 def test_a_guessed_session_opens_nothing(stranger: Browser) -> None:
     stranger.cookie = f"{stranger.site.door.cookie}=guess"
     assert stranger.get("/").status == 403

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from tests.support.console_page import Answer, Browser
-from tests.support.fake_deployment import FakeDeployment
+from tests.support.console_page import Answer, Browser, served
+from tests.support.fake_deployment import NOW, FakeDeployment
 from tocsin.notify.notification import State
 from tocsin_console.page.jobs import Job
 from tocsin_console.reasons import REASONS
@@ -193,3 +193,14 @@ def test_a_refused_event_is_shown_planned_again_or_dismissed(fake: FakeDeploymen
     assert "It is dismissed." in browser.submit("/letters/events", id="e-2", verb="dismiss").text
     assert (fake.count("TicketEvents"), fake.count("TicketEventsDead")) == (1, 0)
     assert len(list(fake.deployment.stores.audit.lines())) == 2
+
+
+def test_two_consoles_at_once_send_a_letter_again_once(fake: FakeDeployment, browser: Browser) -> None:
+    fake.failed()
+    with served(fake.deployment, clock=lambda: NOW) as stranger:
+        other = stranger.comes_in()
+        ways = [preview(one, verb="redrive")[0] for one in (browser, other)]
+        said = [done(one, way).text for one, way in zip((browser, other), ways, strict=True)]
+    assert ["Done: 1 sent again." in text for text in said] == [True, False]
+    assert "Done: nothing." in said[1] or "Done: 1 left." in said[1]
+    assert fake.count("Notifications") == 1

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.console_page import Browser
-from tests.support.fake_cloud import ACCOUNT
+from tests.support.console_page import Browser, served
+from tests.support.fake_cloud import ACCOUNT, MemoryCloud
 from tests.support.fake_deployment import NOW, FakeDeployment
 from tocsin.accounts.limits import Limit, note_limit
 
@@ -100,3 +100,19 @@ def test_what_is_unexpected_is_named_without_its_text(
     answer = browser.get("/")
     assert "unexpected KeyError" in answer.raw.replace("U", "u")
     assert "6281234567890" not in answer.raw
+
+
+def test_a_page_left_open_over_a_redeployment_finds_the_new_stack(
+    fake: FakeDeployment, aws: MemoryCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: Any, **__: Any) -> Any:
+        told = {"Code": "ResourceNotFoundException", "Message": "Requested resource not found"}
+        raise ClientError({"Error": told}, "GetItem")
+
+    anew = FakeDeployment.on(aws)
+    anew.connector().says("connected")
+    monkeypatch.setattr(fake.deployment.keys_table, "get", gone)
+    with served(fake.deployment, clock=lambda: NOW, reread=lambda: anew.deployment) as stranger:
+        browser = stranger.comes_in()
+        assert browser.get("/").status == 200
+        assert "Everything is running." in browser.get("/").text
