@@ -1,7 +1,7 @@
 """What `make docs` does beside MkDocs: it brings the pages that lie beside the code, makes those of the event
 schemas and of the alarms, and turns links to code into its path.
 
-A page keeps its path in the repository, so the links from one page to another hold in both places."""
+A link is written as it holds in the repository, and is turned here into one that holds on the site."""
 
 from __future__ import annotations
 
@@ -18,10 +18,18 @@ from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
+PAGES = "infra/site/pages"
 RUNBOOKS = "infra/runbooks"
 EVENTS = "layers/core/tocsin/notify/events"
 IN = ("ticket-event.schema.json", "message-requested.schema.json")
 OUT = ("outcomes", "account-event.schema.json")
+PLACES = {
+    "README.md": "index.md",
+    RUNBOOKS: "alarms.md",
+    f"{EVENTS}/{IN[0]}": "events-in.md",
+    f"{EVENTS}/{OUT[0]}": "events-out.md",
+}
+"""What shows here on a page of another name."""
 SHARED, SHARED_ID = "notification-outcome.schema.json", "urn:tocsin:notification-outcome:"
 
 _LINK = re.compile(
@@ -41,21 +49,23 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Links to what is no page name the file instead."""
-    folder = posixpath.dirname(page.file.src_uri)
+    """Links are written for the repository. Here they lead to pages, and what is no page is named instead."""
+    here = posixpath.dirname(page.file.src_uri)
+    folder = here if page.file.generated_by else PAGES
 
     def followed(found: re.Match[str]) -> str:
         target, text = found["target"], found["text"]
         if _ABROAD.match(target):
             return found.group()
-        path = posixpath.normpath(posixpath.join(folder, target.partition("#")[0]))
-        if files.get_file_from_path(path) is not None:
-            return found.group()
+        name, _, anchor = target.partition("#")
+        path = posixpath.normpath(posixpath.join(folder, name))
+        shown = PLACES.get(path, path.removeprefix(f"{PAGES}/"))
+        if files.get_file_from_path(shown) is not None:
+            place = posixpath.relpath(shown, here or ".") + (f"#{anchor}" if anchor else "")
+            return f"[{text}]({place}{found['title'] or ''})"
         if not (ROOT / path).exists():
             # MkDocs says that it leads nowhere.
             return found.group()
-        if path == "README.md":
-            return f"[{text}]({posixpath.relpath('index.md', folder or '.')})"
         # A mark in a table, or a text that is the file's name, says enough.
         is_named = found["title"] or posixpath.basename(path) in text
         return text if is_named else f"{text} (`{path}`)"
