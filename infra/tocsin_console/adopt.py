@@ -67,8 +67,10 @@ def adopt(
     `without_keys`: the keys table is lost, a new one is made. `reset`: abandon the sessions of accounts whose
     keys were set back. Raises ConsoleError with all objections, NeedsAttention where a reset is due.
     """
-    left = find(deployment, former, named)
-    seen = examine(deployment, left, without_keys=without_keys, clock=clock)
+    with output.progress(f"looking for what '{former}' left"):
+        left = find(deployment, former, named)
+    with output.progress("examining it"):
+        seen = examine(deployment, left, without_keys=without_keys, clock=clock)
     _tell_left(left, seen, output)
     if seen.objections:
         raise ConsoleError("nothing was changed. " + " ".join(seen.objections))

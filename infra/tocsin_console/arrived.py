@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from tocsin.timestamps import from_seconds, iso
 from tocsin_console.deployment import NO_RIGHT, Deployment
 from tocsin_console.output import Output, moment
+from tocsin_console.progress import Progress
 
 MOST_TOLD: Final = 20
 _PAGES: Final = 50
@@ -82,7 +83,8 @@ def tell_arrived(
     if not _PLAIN.fullmatch(wanted):
         return False
     try:
-        found = list(_arrived(deployment, wanted, from_seconds(clock())))
+        with output.progress("looking through the planner's log") as progress:
+            found = list(_arrived(deployment, wanted, from_seconds(clock()), progress))
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code not in NO_RIGHT and code != "ResourceNotFoundException":
@@ -105,7 +107,7 @@ def tell_arrived(
     return bool(found)
 
 
-def _arrived(deployment: Deployment, wanted: str, now: int) -> Iterator[Arrived]:
+def _arrived(deployment: Deployment, wanted: str, now: int, progress: Progress) -> Iterator[Arrived]:
     """What the log has of it, of the days that records are kept; not more than some pages, nor for long."""
     logs = deployment.client("logs")
     more: dict[str, str] = {}
@@ -117,6 +119,7 @@ def _arrived(deployment: Deployment, wanted: str, now: int) -> Iterator[Arrived]
             startTime=max(now - deployment.retention_days * _MS_PER_DAY, 0),
             **more,
         )
+        progress.wait()
         for line in answer.get("events", ()):
             for facts in _facts(str(line.get("message", ""))):
                 one = Arrived(int(line.get("timestamp", 0)), facts)

@@ -198,17 +198,23 @@ def ping(
     _queue(deployment).send(Order.of(hook, told))
     note(deployment, f"sent the webhook {hook} a test")
     until = clock() + wait
-    while clock() < until:
-        delivery = store.get(hook, told.turn)
-        if delivery is not None and delivery.is_done and delivery.attempts:
-            last = delivery.attempts[-1]
-            output.record(_delivery_json(delivery))
-            if delivery.state == DELIVERED:
-                output.say(f"it answered {last.said} after {last.took} ms")
+    with output.progress("waiting for the answer") as progress:
+        while clock() < until:
+            delivery = store.get(hook, told.turn)
+            if delivery is not None and delivery.is_done and delivery.attempts:
+                _tell_answer(delivery, output)
                 return
-            raise ConsoleError(f"it did not take the test: {last.said}")
-        sleep(_LOOK_SECONDS)
+            progress.around(sleep)(_LOOK_SECONDS)
     raise TimedOut(f"nothing was heard within {wait:.0f} seconds; see 'tocsin hooks deliveries {hook}'")
+
+
+def _tell_answer(delivery: Delivery, output: Output) -> None:
+    """Raises ConsoleError if it was none."""
+    last = delivery.attempts[-1]
+    output.record(_delivery_json(delivery))
+    if delivery.state != DELIVERED:
+        raise ConsoleError(f"it did not take the test: {last.said}")
+    output.say(f"it answered {last.said} after {last.took} ms")
 
 
 def pause(deployment: Deployment, hook: str, *, output: Output) -> None:

@@ -52,8 +52,11 @@ def invite(people: People, wanted: str | None, *, text: str, file: str | None, o
     elif not output.as_json:
         from tocsin_console import qr
 
-        for line in qr.lines(link, colours=output.in_terminal):
-            output.draw(line)
+        if output.in_terminal and output.size()[0] < len(qr.matrix(link)):
+            output.say("this window is too narrow for its QR: --file invite.png writes it")
+        else:
+            for line in qr.lines(link, colours=output.has_colours):
+                output.draw(line)
     output.say(
         "put it into the ticket's mail: whoever opens it sends the text and can be written to from then on"
     )

@@ -6,7 +6,7 @@ number of them, and what waits.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Final, NamedTuple
@@ -40,8 +40,15 @@ def is_person(deployment: Deployment, wanted: str) -> bool:
     return wanted.endswith(("@lid", "@s.whatsapp.net")) or deployment.is_phone(wanted)
 
 
-def last_of(deployment: Deployment, whom: Collection[str], *, most: int = MOST_LOOKED_AT) -> Lately:
-    """The last ones to any of these recipients, by the index of time and by what waits."""
+def last_of(
+    deployment: Deployment,
+    whom: Collection[str],
+    *,
+    most: int = MOST_LOOKED_AT,
+    seen: Callable[[int], None] = lambda count: None,
+) -> Lately:
+    """The last ones to any of these recipients, by the index of time and by what waits. `seen`: hears how
+    many were looked through."""
     found: dict[str, Line] = {}
     looked_at = 0
     with ThreadPoolExecutor(_READERS) as readers:
@@ -55,6 +62,7 @@ def last_of(deployment: Deployment, whom: Collection[str], *, most: int = MOST_L
         while places and looked_at < most and len(found) < MOST_SHOWN:
             lines, places = history.step(places, _PAGE)
             looked_at += len(lines)
+            seen(looked_at)
             found |= {line.id: line for line in lines if line.digits in whom}
     newest = sorted(found.values(), key=lambda line: line.place, reverse=True)
     return Lately(newest[:MOST_SHOWN], looked_at, not places)
@@ -62,7 +70,9 @@ def last_of(deployment: Deployment, whom: Collection[str], *, most: int = MOST_L
 
 def tell_last(deployment: Deployment, wanted: str, output: Output) -> None:
     """Print the last notifications to a person. Raises NotFound if there is none, Usage."""
-    lately = last_of(deployment, recipients(deployment, wanted))
+    whom = recipients(deployment, wanted)
+    with output.progress("notifications looked at") as progress:
+        lately = last_of(deployment, whom, seen=progress.at)
     if not lately.lines:
         seen = "of all that are kept" if lately.all_seen else f"among the last {lately.looked_at}"
         raise NotFound(

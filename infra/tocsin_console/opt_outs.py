@@ -20,6 +20,7 @@ from tocsin_console.confirm import confirm
 from tocsin_console.errors import NotFound
 from tocsin_console.output import Output, moment
 from tocsin_console.people import Found, People, needs_texts
+from tocsin_console.progress import Progress
 
 BY_OPERATOR: Final = "operator"
 """The word that is noted where an operator did it."""
@@ -36,7 +37,8 @@ class OptOut(NamedTuple):
 
 def list_opt_outs(people: People, output: Output) -> None:
     """Print who opted out, the last one first. Reads the whole table."""
-    found = sorted(_opted_out(people), key=lambda one: one.at, reverse=True)
+    with output.progress("looked at") as progress:
+        found = sorted(_opted_out(people, progress), key=lambda one: one.at, reverse=True)
     for one in found:
         output.record(
             {
@@ -103,11 +105,12 @@ def _back(people: People, found: Found, whom: str) -> str:
     )
 
 
-def _opted_out(people: People) -> Iterator[OptOut]:
+def _opted_out(people: People, progress: Progress) -> Iterator[OptOut]:
     prefix, sk = person_key(people.account, "")
     after: Key | None = None
     while True:
         page = people.deployment.outside_table.scan(after, prefix=prefix, sk=sk)
+        progress.step(len(page.items))
         for item in page.items:
             if (one := _read(item, prefix)) is not None:
                 yield one

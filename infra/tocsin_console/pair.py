@@ -37,6 +37,9 @@ TOLD_SECONDS = 3
 # From a scan that leads to the passkey ceremony: how long to go on, whatever `--wait` says.
 CEREMONY_SECONDS = 900
 
+ROWS_BELOW = 6
+"""Lines of a terminal that stand below a QR code."""
+
 ENDLESS = (
     "the passkey ceremony came to no end in time; if its connector was replaced meanwhile, the attempt died"
     " with it. Run 'tocsin pair' again"
@@ -113,11 +116,23 @@ def pair(
     board = _Board(output, account)
     guide = Guide(deployment, account, output, Sources.of(wishes.assertion, output))
     try:
-        with closing(
-            codes(deployment, account, wait_seconds=wait_seconds, wishes=wishes, sleep=sleep, clock=clock)
-        ) as offers:
+        with (
+            output.progress("waiting for the phone") as progress,
+            closing(
+                codes(
+                    deployment,
+                    account,
+                    wait_seconds=wait_seconds,
+                    wishes=wishes,
+                    sleep=progress.around(sleep),
+                    clock=clock,
+                )
+            ) as offers,
+        ):
             for offer in offers:
                 if isinstance(offer, PasskeyStep):
+                    # Somebody types there.
+                    progress.end()
                     board.clear()
                     guide.follow(offer)
                 else:
@@ -127,7 +142,8 @@ def pair(
         guide.over()
         linked = read_control(deployment.keys_table, account, deployment.sealer).linked
         output.say(_linked(linked))
-        state = _logged_in(deployment, account, sleep, clock)
+        with output.progress("logging in") as progress:
+            state = _logged_in(deployment, account, progress.around(sleep), clock)
         linked = linked or _phone_told(deployment, account, sleep, clock)
     except KeyboardInterrupt:
         running = guide.running
@@ -283,15 +299,20 @@ class _Board:
         self._rows += len(lines)
 
     def _draw(self, offer: Code) -> None:
-        code = qr.lines(offer.text, colours=self._output.in_terminal)
-        wide, high = len(qr.matrix(offer.text)), len(code) + 4
+        code = qr.lines(offer.text, colours=self._output.has_colours)
+        wide, high = len(qr.matrix(offer.text)), len(code) + ROWS_BELOW
         columns, rows = self._output.size()
         small = self._output.in_terminal and (columns < wide or rows < high)
-        for line in code:
-            self._output.draw(line)
-        self._rows += len(code)
+        # One whose lines are broken can't be scanned.
+        if not (small and columns < wide):
+            for line in code:
+                self._output.draw(line)
+            self._rows += len(code)
         if small:
-            self._say(f"This window is too small for the code: make it {wide} × {high}.")
+            self._say(
+                f"This window is too small for the code: make it {wide} × {high},",
+                "or link without a camera: tocsin pair --code PHONE",
+            )
         self._say(_SCAN)
 
 

@@ -43,7 +43,6 @@ SOURCES = {
     Source.WROTE: "they wrote under it",
     Source.OPERATOR: "an operator confirmed it",
 }
-_LOOKED_AT_STEP = 10_000
 
 
 def spellings(deployment: Deployment, wanted: str) -> tuple[str, ...]:
@@ -105,15 +104,8 @@ class People:
 
     def held(self, found: Found, now: int, output: Output) -> Held:
         """All that the notifications table holds of them. `now`: ms."""
-        seen = 0
-
-        def looked_at(count: int) -> None:
-            nonlocal seen
-            if count // _LOOKED_AT_STEP > seen // _LOOKED_AT_STEP:
-                output.say(f"… looked at {count} notifications")
-            seen = count
-
-        return self.deployment.stores.belongings.of(found.whose, now, looked_at)
+        with output.progress("notifications looked at") as progress:
+            return self.deployment.stores.belongings.of(found.whose, now, progress.at)
 
     def keys_held(self, found: Found, held: Held) -> KeysHeld:
         return self.keys.upkeep.held(found.whose.present, message_ids(held))

@@ -57,7 +57,12 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Draw nothing more: somebody types there, or it is over."""
         self.live.hide()
+        self.stream = None
 
     def step(self, count: int = 1) -> None:
         """So many more are done."""
@@ -72,6 +77,15 @@ class Progress:
     def wait(self) -> None:
         """Nothing is done yet, but time passed."""
         self._draw(f"{self.what} … {self.clock() - self._began:.0f} s")
+
+    def around(self, sleep: Callable[[float], None]) -> Callable[[float], None]:
+        """The same `sleep`, which tells afterwards how long it has been."""
+
+        def sleeping(seconds: float) -> None:
+            sleep(seconds)
+            self.wait()
+
+        return sleeping
 
     def over(self, each: Iterator[T]) -> Iterator[T]:
         """The same things, a step for each."""

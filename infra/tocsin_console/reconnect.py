@@ -45,26 +45,31 @@ def reconnect(
     output.say(f"asking the connector to log the account '{account}' in again …")
     began, taken_at = clock(), None
     try:
-        while True:
-            taken = read_control(table, account, sealer).request is None
-            taken_at = (taken_at or clock()) if taken else None
-            connection = look(table, account, clock)
-            settled = taken_at is not None and clock() - taken_at >= SETTLED_SECONDS
-            if settled and connection.state in CAN_SEND:
-                break
-            if settled and connection.state in ENDED:
-                detail = connection.lease.detail if connection.lease is not None else ""
-                raise ConsoleError(f"the account '{account}' is {connection.state}: {detail}")
-            if clock() - began > wait_seconds:
-                if withdraw(table, account, asked):
-                    raise ConsoleError(
-                        f"no connector took the request up; it is withdrawn. The account '{account}' is "
-                        f"{connection.state}, see 'tocsin status'"
-                    )
-                raise TimedOut(f"the account '{account}' is still {connection.state}, see 'tocsin status'")
-            sleep(POLL_SECONDS)
+        with output.progress("waiting for the login") as progress:
+            while True:
+                taken = read_control(table, account, sealer).request is None
+                taken_at = (taken_at or clock()) if taken else None
+                connection = look(table, account, clock)
+                settled = taken_at is not None and clock() - taken_at >= SETTLED_SECONDS
+                if settled and connection.state in CAN_SEND:
+                    break
+                if settled and connection.state in ENDED:
+                    detail = connection.lease.detail if connection.lease is not None else ""
+                    raise ConsoleError(f"the account '{account}' is {connection.state}: {detail}")
+                if clock() - began > wait_seconds:
+                    raise _late(account, connection.state, taken=not withdraw(table, account, asked))
+                progress.around(sleep)(POLL_SECONDS)
     except KeyboardInterrupt:
         withdraw(table, account, asked)
         raise Interrupted("stopped; 'tocsin status' shows the state") from None
     output.say(f"the account '{account}' is {connection.state}")
     output.record({"account": account, "state": connection.state})
+
+
+def _late(account: str, state: str, *, taken: bool) -> ConsoleError:
+    if not taken:
+        return ConsoleError(
+            f"no connector took the request up; it is withdrawn. The account '{account}' is {state}, see "
+            "'tocsin status'"
+        )
+    return TimedOut(f"the account '{account}' is still {state}, see 'tocsin status'")

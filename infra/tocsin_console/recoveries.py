@@ -108,7 +108,9 @@ def show_recoveries(
     most = deployment.retention_days
     if not 1 <= days <= most:
         raise Usage(f"--days: 1 to {most}; recoveries are kept that long")
-    episodes = list(deployment.stores.recoveries.of_days(account, days, from_seconds(clock())))
+    with output.progress("recoveries read") as progress:
+        read = deployment.stores.recoveries.of_days(account, days, from_seconds(clock()))
+        episodes = list(progress.over(iter(read)))
     found = tallies(episodes)
     unhealed = sorted((one for one in episodes if not one.healed), key=lambda one: -one.last_at)
     output.record(

@@ -25,7 +25,8 @@ _LONG_NUMBER = re.compile(r"\+?\d(?:[\s().-]?\d){7,}")
 
 def list_refused(deployment: Deployment, output: Output) -> None:
     """Print all that can be read now, without what people wrote in them."""
-    refused = deployment.refused_events.read()
+    with output.progress("reading refused events"):
+        refused = deployment.refused_events.read()
     for event in refused:
         output.record(event_json(event))
         output.say(f"{_title(event)}  {event.reason}  {iso_moment(event.refused_at)}")
@@ -162,8 +163,8 @@ def _report(
     told, why = ("kept", f"would be {result}") if dry_run else (result, None)
     would = {"would": result} if dry_run else {}
     try:
-        with closing(events):
-            for event in events:
+        with closing(events), output.progress("refused events") as progress:
+            for event in progress.over(events):
                 done += 1
                 output.record({"event": event.id, "result": told, "why": why} | would)
                 output.say(f"{_title(event)}  {told}{': ' + why if why else ''}")

@@ -78,12 +78,13 @@ def run_once(
     note(deployment, f"had the account {account} write to its own chat", clock=clock)
     output.say(f"{account}: {sentence(test)}")
     deadline = clock() + wait_seconds
-    while test.result is Result.OPEN and clock() < deadline:
-        sleep(POLL_SECONDS)
-        seen = last_of(deployment, account, clock()) or test
-        if sentence(seen) != sentence(test):
-            output.say(f"{account}: {sentence(seen)}")
-        test = seen
+    with output.progress("waiting for the receipt") as progress:
+        while test.result is Result.OPEN and clock() < deadline:
+            progress.around(sleep)(POLL_SECONDS)
+            seen = last_of(deployment, account, clock()) or test
+            if sentence(seen) != sentence(test):
+                output.say(f"{account}: {sentence(seen)}")
+            test = seen
     output.record({"account": account, **to_json(test)})
     if test.result is Result.ARRIVED or (test.result is Result.OPEN and wait_seconds <= 0):
         return

@@ -97,9 +97,15 @@ def send_test(
         return
     parts = [identity] if ticket.file is None else [identity, derived_id(identity, ticket.key(ticket_id))]
     for part in parts:
-        last = follow(
-            deployment, part, wait_seconds, lambda state: _tell(state, output), sleep=sleep, clock=clock
-        )
+        with output.progress("waiting for the phone") as progress:
+            last = follow(
+                deployment,
+                part,
+                wait_seconds,
+                lambda state: _tell(state, output),
+                sleep=progress.around(sleep),
+                clock=clock,
+            )
         _judge(last, part, wait_seconds, lambda: _standing(deployment, account, wall_clock))
 
 

@@ -116,7 +116,8 @@ def list_sessions(sessions: Sessions, *, most: int, output: Output) -> None:
     listing = sessions.keys.upkeep.sessions(sessions.profile)
     # Sessions that moved to a LID left a tombstone under the phone number.
     users = (one for one in listing if one.moved is None)
-    found = sorted(itertools.islice(users, most) if most else users)
+    with output.progress("users looked at") as progress:
+        found = sorted(progress.over(itertools.islice(users, most) if most else users))
     for one in found:
         output.record(_summary_json(one))
     if not found:
@@ -261,16 +262,17 @@ def clean_sessions(
 
 def _clean_all(sessions: Sessions, *, dry_run: bool, output: Output, yes: bool) -> None:
     if dry_run:
-        users, devices = _counted(sessions)
+        users, devices = _counted(sessions, output)
         output.record({"would_clean_users": users, "would_clean_devices": devices})
         output.say(f"would clean {devices} devices of {users} users")
         return
-    confirm(lambda: _cleaning(sessions), yes=yes, output=output)
+    confirm(lambda: _cleaning(sessions, output), yes=yes, output=output)
     users = devices = 0
     try:
-        for cleaned in sessions.keys.upkeep.clean_all(sessions.profile):
-            _tell(cleaned, output)
-            users, devices = users + 1, devices + len(cleaned.archived) + len(cleaned.deleted)
+        with output.progress("users cleaned") as progress:
+            for cleaned in progress.over(sessions.keys.upkeep.clean_all(sessions.profile)):
+                _tell(cleaned, output)
+                users, devices = users + 1, devices + len(cleaned.archived) + len(cleaned.deleted)
     finally:
         # What was done is written down, however it ended.
         if devices:
@@ -278,16 +280,17 @@ def _clean_all(sessions: Sessions, *, dry_run: bool, output: Output, yes: bool) 
     output.say(f"cleaned {devices} devices of {users} users")
 
 
-def _counted(sessions: Sessions) -> tuple[int, int]:
+def _counted(sessions: Sessions, output: Output) -> tuple[int, int]:
     """The numbers of users and of devices with sessions."""
     users = devices = 0
-    for one in sessions.keys.upkeep.sessions(sessions.profile):
-        users, devices = users + (one.moved is None), devices + len(one.devices)
+    with output.progress("users counted") as progress:
+        for one in progress.over(iter(sessions.keys.upkeep.sessions(sessions.profile))):
+            users, devices = users + (one.moved is None), devices + len(one.devices)
     return users, devices
 
 
-def _cleaning(sessions: Sessions) -> str:
-    users, devices = _counted(sessions)
+def _cleaning(sessions: Sessions, output: Output) -> str:
+    users, devices = _counted(sessions, output)
     if not users:
         return ""
     return (
@@ -330,7 +333,7 @@ def reset_sessions(
             "prekeys and have the connector log in again"
         )
         return
-    confirm(lambda: _resetting(sessions), yes=yes, output=output)
+    confirm(lambda: _resetting(sessions, output), yes=yes, output=output)
     after = sessions.keys.account.reset_sessions(sessions.deployment.outside_table)
     deployment = sessions.deployment
     note(deployment, f"abandoned all sessions of {sessions.account}", clock=clock)
@@ -352,8 +355,8 @@ def reset_sessions(
     )
 
 
-def _resetting(sessions: Sessions) -> str:
-    users, devices = _counted(sessions)
+def _resetting(sessions: Sessions, output: Output) -> str:
+    users, devices = _counted(sessions, output)
     return (
         f"all sessions of the account '{sessions.account}' ({devices} devices of {users} users) will be "
         "abandoned for good and its one-time prekeys deleted; the connector logs in again"

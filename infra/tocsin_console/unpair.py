@@ -56,18 +56,19 @@ def unpair(
     output.say(f"asking the connector to unlink the account '{account}' …")
     began, warned = clock(), False
     try:
-        while True:
-            control, connection = read_control(table, account, sealer), look(table, account, clock)
-            if control.request is None and AccountState.UNPAIRED in (control.state, connection.state):
-                break
-            waited = clock() - began
-            if waited > PATIENCE_SECONDS and not connection.held and not warned:
-                warned = True
-                output.say(NO_CONNECTOR)
-            if waited > wait_seconds:
-                taken = not withdraw(table, account, asked)
-                raise _late(account, connection.state, held=connection.held, taken=taken)
-            sleep(POLL_SECONDS)
+        with output.progress("waiting for the connector") as progress:
+            while True:
+                control, connection = read_control(table, account, sealer), look(table, account, clock)
+                if control.request is None and AccountState.UNPAIRED in (control.state, connection.state):
+                    break
+                waited = clock() - began
+                if waited > PATIENCE_SECONDS and not connection.held and not warned:
+                    warned = True
+                    output.say(NO_CONNECTOR)
+                if waited > wait_seconds:
+                    taken = not withdraw(table, account, asked)
+                    raise _late(account, connection.state, held=connection.held, taken=taken)
+                progress.around(sleep)(POLL_SECONDS)
     except KeyboardInterrupt:
         taken = not withdraw(table, account, asked)
         raise Interrupted(f"stopped; {TAKEN if taken else WITHDRAWN}") from None

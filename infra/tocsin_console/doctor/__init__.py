@@ -5,8 +5,9 @@ Each check gathers facts from AWS, in a thread of its own and within a bound, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -17,6 +18,8 @@ from tocsin_console.output import Output
 from tocsin_console.samconfig import read_samconfig
 from tocsin_console.template_defaults import DEFAULTS
 
+S = TypeVar("S")
+
 
 def before_deploy(
     place: Place, output: Output, given: Mapping[str, str] | None = None, folder: Path | None = None
@@ -26,7 +29,7 @@ def before_deploy(
     folder = folder or Path.cwd()
     parameters = read_samconfig(folder).parameters if given is None else given
     planned = Planned(place, {**_kept(place), **parameters}, folder)
-    checks.tell(checks.carry_out(before.CHECKS, planned), output)
+    _tell_all(before.CHECKS, planned, output)
 
 
 def _kept(place: Place) -> dict[str, str]:
@@ -43,4 +46,10 @@ def _kept(place: Place) -> dict[str, str]:
 def examine(place: Place, output: Output) -> None:
     """Check a deployed stack. Raises FaultsFound, NotFound, ConsoleError."""
     deployed = stack.Deployed(Deployment.at(place))
-    checks.tell(checks.carry_out((*stack.CHECKS, *operation.CHECKS), deployed), output)
+    _tell_all((*stack.CHECKS, *operation.CHECKS), deployed, output)
+
+
+def _tell_all(all_checks: Sequence[checks.Check[S]], source: S, output: Output) -> None:
+    with output.progress("checked", len(all_checks)) as progress:
+        found = checks.carry_out(all_checks, source, done=progress.step)
+    checks.tell(found, output)

@@ -74,9 +74,14 @@ def unknown(saw: str, mend: str = "") -> Finding:
 
 
 def carry_out(
-    checks: Sequence[Check[S]], source: S, *, seconds: float = CHECK_SECONDS
+    checks: Sequence[Check[S]],
+    source: S,
+    *,
+    seconds: float = CHECK_SECONDS,
+    done: Callable[[], None] = lambda: None,
 ) -> list[tuple[str, Finding]]:
-    """Carry out all checks beside each other; return their findings in the order of the checks."""
+    """Carry out all checks beside each other; return their findings in the order of the checks. `done`: is
+    called as many times as there are checks."""
     found: dict[str, list[Finding]] = {}
 
     def examine(check: Check[S]) -> None:
@@ -87,10 +92,11 @@ def carry_out(
         thread.start()
     for thread in threads:
         thread.join(seconds)
+        done()
     late = [unknown(f"no answer within {seconds:.0f} seconds", "repeat it; is AWS reachable from here?")]
     # A copy: one that is late may still come.
-    done = dict(found)
-    return [(check.name, finding) for check in checks for finding in done.get(check.name, late)]
+    in_time = dict(found)
+    return [(check.name, finding) for check in checks for finding in in_time.get(check.name, late)]
 
 
 def examined(check: Check[S], source: S) -> list[Finding]:

@@ -77,7 +77,7 @@ class Scene:
         vars(self.deployment).update(
             stores=functions.stores,
             keys_table=functions.aws.keys_table,
-            redriver=lambda: redriver,
+            redriver=lambda **_: redriver,
         )
 
     def places(self) -> list[Path]:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
+from collections.abc import Callable
 
 import pytest
 
-from tests.support.fake_deployment import Terminal
+from tests.support.fake_deployment import ACCOUNT, SITI, FakeDeployment, Said, Terminal
+from tocsin.notify.redrive import Selection
+from tocsin_console.dead_letters import list_letters, redrive_letters
+from tocsin_console.errors import TimedOut
+from tocsin_console.lately import tell_last
 from tocsin_console.layout import cells
+from tocsin_console.opt_outs import list_opt_outs
 from tocsin_console.output import Output
+from tocsin_console.people import People
 from tocsin_console.progress import SECONDS_BETWEEN, Progress
+from tocsin_console.recoveries import show_recoveries
+from tocsin_console.refused_events import list_refused
+from tocsin_console.send import SampleTicket, send_test
 
 ERASED = re.compile(r"[^\n]*\r\x1b\[K")
 
@@ -127,3 +138,64 @@ def test_neither_does_a_terminal_that_cannot_erase(screen: Terminal, monkeypatch
     with Output(stream=screen).progress("looked at"):
         pass
     assert screen.getvalue() == ""
+
+
+def test_who_sleeps_tells_afterwards_for_how_long(screen: Terminal) -> None:
+    naps: list[float] = []
+    with ticking(Output(stream=screen).progress("waiting")) as progress:
+        progress.around(naps.append)(0.5)
+    assert naps == [0.5]
+    assert drawn(screen) == ["waiting …", "waiting … 2 s"]
+
+
+def test_once_it_ended_it_disturbs_nobody_who_types(screen: Terminal) -> None:
+    with ticking(Output(stream=screen).progress("waiting")) as progress:
+        progress.end()
+        written = screen.getvalue()
+        progress.wait()
+    assert screen.getvalue() == written
+
+
+# -- commands ----------------------------------------------------------------------------------------------
+
+
+LONG: dict[str, Callable[[FakeDeployment, Output], object]] = {
+    "reading dead letters": lambda fake, output: list_letters(fake.deployment, output),
+    "dead letters": lambda fake, output: redrive_letters(
+        fake.deployment, Selection(), dry_run=True, output=output
+    ),
+    "what becomes of them": lambda fake, output: redrive_letters(
+        fake.deployment, Selection(), dry_run=False, output=output, wait_seconds=0.01
+    ),
+    "reading refused events": lambda fake, output: list_refused(fake.deployment, output),
+    "looked at": lambda fake, output: list_opt_outs(People(fake.deployment, ACCOUNT), output),
+    "recoveries read": lambda fake, output: show_recoveries(fake.deployment, ACCOUNT, days=7, output=output),
+    "notifications looked at": lambda fake, output: tell_last(fake.deployment, f"+{SITI}", output),
+    "waiting for the phone": lambda fake, output: send_test(
+        fake.deployment, SampleTicket(f"+{SITI}"), ACCOUNT, wait_seconds=0.01, output=output
+    ),
+}
+"""What its line says → a command that takes long."""
+
+
+@pytest.mark.parametrize("line", LONG)
+def test_a_command_that_takes_long_tells_how_far_it_is(
+    fake: FakeDeployment, screen: Terminal, line: str
+) -> None:
+    fake.failed()
+    with contextlib.suppress(TimedOut):
+        LONG[line](fake, Output(stream=screen))
+    assert any(re.match(rf"{line}( …|: \d)", one) for one in drawn(screen))
+    assert line not in left(screen)
+
+
+@pytest.mark.parametrize("line", LONG)
+def test_on_a_pipe_and_for_programs_it_tells_nothing_of_that(
+    fake: FakeDeployment, said: Said, told: Said, line: str
+) -> None:
+    fake.failed()
+    for heard in (said, told):
+        with contextlib.suppress(TimedOut):
+            LONG[line](fake, heard.output)
+        assert "\x1b" not in heard.text
+        assert "\r" not in heard.text

@@ -45,7 +45,7 @@ TABLES = {
     "sessions show 1234@lid": "sessions",
     "settings": "settings",
     "settings history": "settings",
-    "sources list": "sources",
+    "sources list": "source_view",
     "status": "status",
     "waiting list": "waiting",
 }
