@@ -9,15 +9,21 @@ import json
 import posixpath
 import re
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "layers/core"))
+
+from tocsin.settings.declared import DECLARED, Setting  # noqa: E402
+
 PAGES = "infra/site/pages"
 RUNBOOKS = "infra/runbooks"
 EVENTS = "layers/core/tocsin/notify/events"
@@ -28,6 +34,7 @@ PLACES = {
     RUNBOOKS: "alarms.md",
     f"{EVENTS}/{IN[0]}": "events-in.md",
     f"{EVENTS}/{OUT[0]}": "events-out.md",
+    "template.yaml": "reference.md",
 }
 """What shows here on a page of another name."""
 SHARED, SHARED_ID = "notification-outcome.schema.json", "urn:tocsin:notification-outcome:"
@@ -42,7 +49,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in pages_of_the_repository():
         level = InclusionLevel.NOT_IN_NAV if path.startswith(RUNBOOKS) else InclusionLevel.UNDEFINED
         files.append(File.generated(config, path, abs_src_path=str(ROOT / path), inclusion=level))
-    made = {"events-in.md": events_in(), "events-out.md": events_out(), "alarms.md": alarms()}
+    made = {
+        "events-in.md": events_in(),
+        "events-out.md": events_out(),
+        "alarms.md": alarms(),
+        "reference.md": reference(),
+    }
     for path, words in made.items():
         files.append(File.generated(config, path, content=words))
     return files
@@ -120,6 +132,70 @@ def _sentence(text: str, label: str) -> str:
     """The first sentence of the paragraph that begins with a label."""
     paragraph = text.partition(label)[2].strip().partition("\n")[0]
     return re.split(r"(?<=\.)\s", paragraph, maxsplit=1)[0].replace("|", "\\|")
+
+
+def reference() -> str:
+    """Every setting, as the code declares it, and every parameter of the template."""
+    settings = [
+        f"| `{one.name}` | {_cell(_default(one))} | {_cell(one.kind.wanted)} | {_cell(one.says)} |"
+        for one in DECLARED.values()
+    ]
+    template = yaml.load((ROOT / "template.yaml").read_text(encoding="utf-8"), Loader=_Template)  # noqa: S506
+    parameters = template["Parameters"]
+    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    return "\n".join(
+        [
+            "# All settings and parameters",
+            "",
+            "After this page you know every value that you may change, and its default.",
+            "",
+            "## Settings",
+            "",
+            "`tocsin settings set NAME VALUE` changes one while the stack runs"
+            " ([more](infra/PARAMETERS.md)).",
+            "",
+            "| setting | default | may be | what it says |",
+            "| --- | --- | --- | --- |",
+            *settings,
+            "",
+            "## Parameters",
+            "",
+            "`tocsin deploy --set NAME=VALUE` changes one, with a deployment.",
+            *(line for group in groups for line in _parameters(group, parameters)),
+            "",
+        ]
+    )
+
+
+def _default(setting: Setting[Any]) -> str:
+    told = [setting.kind.show(setting.default) or "none"]
+    told += [f"{audience}: {setting.kind.show(value)}" for audience, value in setting.defaults.items()]
+    return "; ".join(told)
+
+
+def _parameters(group: Mapping[str, Any], parameters: Mapping[str, Any]) -> Iterator[str]:
+    yield from (
+        "",
+        f"### {group['Label']['default']}",
+        "",
+        "| parameter | default | what it says |",
+        "| --- | --- | --- |",
+    )
+    for name in group["Parameters"]:
+        declared = parameters[name]
+        default = str(declared.get("Default", "")) or "none"
+        yield f"| `{name}` | {_cell(default)} | {_cell(declared['Description'])} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ").replace("*", "\\*")
+
+
+class _Template(yaml.SafeLoader):
+    """Reads what is no intrinsic function; those are left out."""
+
+
+_Template.add_multi_constructor("!", lambda loader, suffix, node: None)
 
 
 def events_in() -> str:
