@@ -13,7 +13,7 @@ from standardwebhooks.webhooks import Webhook
 from tests.support.memory_aws import MemoryAws, everything_in
 from tests.support.memory_queues import take_all
 from tests.support.sealed_texts import TEXTS
-from tocsin.dynamo.writes import Update
+from tocsin.dynamo.writes import Put, Update
 from tocsin.guarded_http import Answer, Unreachable, UrlRefused
 from tocsin.hooks import schedule
 from tocsin.hooks.deliver import Deliveries, Result
@@ -179,9 +179,6 @@ def test_what_is_stored_tells_a_reader_of_the_table_nothing(world: World) -> Non
 
 
 def test_an_endpoint_that_somebody_else_wrote_hears_of_nothing(world: World) -> None:
-    from tocsin.dynamo.writes import Put
-    from tocsin.tables.notifications import hook_key
-
     world.add()
     item = world.aws.notifications_table.get(hook_key("h-1"))
     assert item is not None
@@ -192,6 +189,18 @@ def test_an_endpoint_that_somebody_else_wrote_hears_of_nothing(world: World) -> 
     endpoints, odd = world.store.endpoints()
     assert ([one.id for one in endpoints], odd) == (["h-1"], ["h-2", "h-3"])
     assert world.tell(told(), "h-2").outcome == "gone"
+
+
+def test_an_endpoint_that_was_removed_and_is_put_back_hears_again(world: World) -> None:
+    """Said in SEALED.md."""
+    world.add()
+    item = world.aws.notifications_table.get(hook_key("h-1")) or {}
+    world.store.remove("h-1")
+    assert world.tell(told()).outcome == "gone"
+    kept = {name: value for name, value in item.items() if name not in ("pk", "sk")}
+    world.aws.notifications_table.put(Put(hook_key("h-1"), kept))
+    world.work = world.worker()
+    assert world.tell(told(2)).outcome == "delivered"
 
 
 # -- what fails --------------------------------------------------------------------------------------------
