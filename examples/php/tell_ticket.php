@@ -15,12 +15,16 @@ $ticket = [
     'customer' => ['name' => 'Siti', 'phone' => '+62 812 3456 7890', 'language' => 'id'],
 ];
 
-/** What the door answers. Tries again what may pass. */
-function post(string $path, array $body): array
+/** What the door answers. Tries again what may pass, with the same key. */
+function post(string $path, array $body, string $key): array
 {
     $context = stream_context_create(['http' => [
         'method' => 'POST',
-        'header' => ['Authorization: Bearer ' . getenv('DOOR_KEY'), 'Content-Type: application/json'],
+        'header' => [
+            'Authorization: Bearer ' . getenv('DOOR_KEY'),
+            'Content-Type: application/json',
+            "Idempotency-Key: $key",
+        ],
         'content' => json_encode($body, JSON_THROW_ON_ERROR),
         'timeout' => 15,
         'ignore_errors' => true,
@@ -45,7 +49,8 @@ function post(string $path, array $body): array
 }
 
 try {
-    echo json_encode(post('/v1/tickets', $ticket)), PHP_EOL;
+    $key = "{$ticket['ticket']['id']}/{$ticket['ticket']['revision']}";
+    echo json_encode(post('/v1/tickets', $ticket, $key)), PHP_EOL;
 } catch (RuntimeException $error) {
     fwrite(STDERR, $error->getMessage() . PHP_EOL);
     exit(1);

@@ -194,10 +194,12 @@ def _handed_on(url: str, event: dict[str, Any]) -> dict[str, Any]:
     return {"statusCode": answer.status, "body": answer.read().decode()}
 
 
-def test_node_s_message_is_one_however_often_it_is_asked_for(door: tuple[OpenDoor, str]) -> None:
+@LANGUAGES
+def test_what_it_says_is_one_event_however_often_it_runs(door: tuple[OpenDoor, str], client: str) -> None:
     made, url = door
-    for _ in range(2):
-        assert by_itself("Node", url, made.tokens["api"]).returncode == 0
+    told = [by_itself(client, url, made.tokens["api"]) for _ in range(2)]
+    assert [done.returncode for done in told] == [0, 0]
+    assert "repeated" in told[1].stdout
     assert len(made.events.entries) == 1
 
 

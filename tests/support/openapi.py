@@ -79,7 +79,7 @@ _REFUSALS: Mapping[str, str] = {
     "403": "The source is paused, or may not use that account or write to that recipient.",
     "404": "Nothing of that id is known: it may not have been planned yet.",
     "413": "What was sent is too large.",
-    "422": "The key was given to another message, the event breaks its schema, or no files are sent here.",
+    "422": "The key was given to something else, the event breaks its schema, or no files are sent here.",
     "429": "More requests than the source may make in a minute. Retry-After says when to ask again.",
     "503": "The event bus or a table is out of reach for a moment. Ask again.",
 }
@@ -105,7 +105,7 @@ def _body(schema: str, example: Any) -> dict[str, Any]:
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "Your own name for the message. Asked for again with the same one, it is sent once.",
+    "description": "Your own name for what you ask for. Asked for again with the same one, it is told once.",
     "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS},
 }
 
@@ -142,14 +142,17 @@ def _ticket() -> dict[str, Any]:
         "ticket": {"id": "TCK-1042", "revision": 1, "subject": "No internet since 09:00"},
         "customer": {"name": "Siti", "phone": "+6281234567890", "language": "id"},
     }
-    answer = {"type": "object", "properties": {"ticket": {"type": "string"}, "state": {"const": "accepted"}}}
-    told = {"description": "The bus has it.", "content": {"application/json": {"schema": answer}}}
+    known = {"ticket": {"type": "string"}, "state": {"const": "accepted"}, "repeated": {"type": "boolean"}}
+    content = {"application/json": {"schema": {"type": "object", "properties": known}}}
+    told = {"description": "The bus has it.", "content": content}
+    again = {"description": "The bus had it already, by the same key.", "content": content}
     return {
         "operationId": "tellTicket",
         "summary": "Tell what happened to a ticket",
         "description": "The same ticket with the same revision and event is told to nobody twice.",
+        "parameters": [_KEY],
         "requestBody": _body("Ticket", example),
-        "responses": {"202": told, **_refused("400", "401", "403", "413", "422", "429", "503")},
+        "responses": {"202": told, "200": again, **_refused("400", "401", "403", "413", "422", "429", "503")},
     }
 
 

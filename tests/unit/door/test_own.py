@@ -111,6 +111,45 @@ def test_a_ticket_event_goes_on_as_it_is(open_door: OpenDoor) -> None:
     assert open_door.events.entries[0]["DetailType"] == "TicketCreated"
 
 
+def test_a_ticket_with_the_same_key_is_one_event_and_200(open_door: OpenDoor) -> None:
+    told = {"event": "created", **FULL}
+    answers = [
+        open_door.ask("POST", "/v1/tickets", told, idempotency_key="TCK-1042/1", **bearer(open_door))
+        for _ in range(2)
+    ]
+    assert [one.status for one in answers] == [202, 200]
+    assert value_of(answers[1])["repeated"] is True
+    assert open_door.events.details == [FULL]
+
+
+def test_a_key_of_another_ticket_or_of_a_message_is_its_own(open_door: OpenDoor) -> None:
+    told = {"event": "created", **FULL}
+    asked = [
+        ("/v1/tickets", told, 202),
+        ("/v1/tickets", {**told, "event": "updated"}, 422),
+        ("/v1/messages", HALLO, 202),
+    ]
+    for path, body, status in asked:
+        answer = open_door.ask("POST", path, body, idempotency_key="one", **bearer(open_door))
+        assert answer.status == status
+    assert len(open_door.events.entries) == 2
+
+
+def test_a_ticket_that_the_bus_did_not_take_is_not_remembered(open_door: OpenDoor) -> None:
+    told = {"event": "created", **FULL}
+    open_door.events.down = True
+    first = open_door.ask("POST", "/v1/tickets", told, idempotency_key="one", **bearer(open_door))
+    open_door.events.down = False
+    again = open_door.ask("POST", "/v1/tickets", told, idempotency_key="one", **bearer(open_door))
+    assert (first.status, again.status) == (503, 202)
+
+
+def test_a_ticket_s_key_that_none_can_be_is_refused(open_door: OpenDoor) -> None:
+    told = {"event": "created", **FULL}
+    answer = open_door.ask("POST", "/v1/tickets", told, idempotency_key="k" * 256, **bearer(open_door))
+    assert (answer.status, open_door.events.entries) == (400, [])
+
+
 def test_a_ticket_event_that_breaks_its_schema_is_refused_with_every_violation(open_door: OpenDoor) -> None:
     broken = {"event": "updated", "ticket": {"id": "7", "subject": ""}}
     answer = open_door.ask("POST", "/v1/tickets", broken, **bearer(open_door))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tocsin.door.answer import Answer, Entry
@@ -89,11 +90,20 @@ class Send:
 @dataclass(frozen=True)
 class Tell:
     """Events that a handler wants on the bus as they are, and the answer once it has them. `refused`: the
-    code of what was kept for the operator instead of told, for a caller who is answered as if it were."""
+    code of what was kept for the operator instead of told, for a caller who is answered as if it were.
+    `key`: the caller's own name for them; `again`: the answer if they were told by that key before."""
 
     entries: tuple[Entry, ...]
     answer: Answer
     refused: str = ""
+    key: str = ""
+    again: Answer | None = None
+
+    @property
+    def digest(self) -> str:
+        """Of what is told: the same key with another digest is a mistake of the caller's."""
+        said = "\0".join(f"{one.detail_type}\0{one.json}" for one in self.entries)
+        return sha256(said.encode(errors="replace")).hexdigest()
 
 
 Handler = Callable[[Call], "Send | Tell | Answer"]

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 REMEMBERED_KEYS = 1000
 REMEMBERED_MS = 600_000
+_EVENTS = "events\0"
+"""Before the key of events that no message stands for: no key of a message begins so."""
 
 
 @dataclass
@@ -148,13 +150,21 @@ class Door:
         if isinstance(result, Answer):
             return result
         if isinstance(result, Tell):
-            self._bus.put(result.entries)
-            told.events = len(result.entries)
-            if result.refused:
-                told.code = result.refused
-                self._meter.refuse(source.name, result.refused, now)
-            return result.answer
+            return self._told(result, source, told, now)
         return result.answer(self._sent(result.messages, source, told, now))
+
+    def _told(self, result: Tell, source: Source, told: Told, now: int) -> Answer:
+        name = id_of(source.name, f"{_EVENTS}{result.key}", self._random) if result.key else ""
+        if name and result.again is not None and self._had(name, result.digest, now):
+            return result.again
+        self._bus.put(result.entries)
+        if name:
+            self._remember(name, result.digest, now)
+        told.events = len(result.entries)
+        if result.refused:
+            told.code = result.refused
+            self._meter.refuse(source.name, result.refused, now)
+        return result.answer
 
     def _sent(self, messages: Sequence[Message], source: Source, told: Told, now: int) -> list[Accepted]:
         """All of them on the bus. Raises Refused: then the caller may ask for all of them again."""
@@ -162,13 +172,13 @@ class Door:
         accepted = []
         for message in [checked(one, source, normal) for one in messages]:
             message_id = id_of(source.name, message.key, self._random)
-            repeated = bool(message.key) and self._had(message_id, message, now)
+            repeated = bool(message.key) and self._had(message_id, message.digest, now)
             accepted.append(Accepted(message_id, message, now, repeated))
         new = [one for one in accepted if not one.repeated]
         self._bus.put([self._entry(one, source) for one in new])
         for one in new:
             if one.message.key:
-                self._remember(one.id, one.message, now)
+                self._remember(one.id, one.message.digest, now)
         told.ids, told.events = [one.id for one in accepted], len(new)
         return accepted
 
@@ -180,18 +190,18 @@ class Door:
         entry = entry_of(one.message, one.id, source.name, files)
         return self._seal(entry) if one.message.sensitive else entry
 
-    def _had(self, message_id: str, message: Message, now: int) -> bool:
+    def _had(self, name: str, digest: str, now: int) -> bool:
         """Whether this process put it before. Another one may have: the planner knows it by its key. Raises
-        Refused (422) for a key that was another message's."""
-        at, digest = self._keys.get(message_id, (0, ""))
-        if not digest or now - at > REMEMBERED_MS:
+        Refused (422) for a key that was another's."""
+        at, known = self._keys.get(name, (0, ""))
+        if not known or now - at > REMEMBERED_MS:
             return False
-        if digest != message.digest:
+        if known != digest:
             raise Refused(422, "key-reused", "this key was given to another message")
         return True
 
-    def _remember(self, message_id: str, message: Message, now: int) -> None:
+    def _remember(self, name: str, digest: str, now: int) -> None:
         if len(self._keys) >= REMEMBERED_KEYS:
             for oldest in list(self._keys)[: REMEMBERED_KEYS // 2]:
                 del self._keys[oldest]
-        self._keys[message_id] = (now, message.digest)
+        self._keys[name] = (now, digest)

@@ -19,6 +19,7 @@ MAX_RECIPIENTS = 50
 MAX_TEXT_CHARACTERS = 20_000
 MAX_FILES = 5
 MAX_KEY_CHARACTERS = 255
+BAD_KEY = f"key: has 1 to {MAX_KEY_CHARACTERS} characters, and none that controls"
 OWN_FOLDER = "tocsin/"
 """Of the bucket: there lie the files of messages, whoever's they are."""
 
@@ -77,8 +78,8 @@ def checked(message: Message, source: Source, normal: Callable[[str], str]) -> M
         problems.append(f"text: is longer than {MAX_TEXT_CHARACTERS} characters")
     if len(message.files) > MAX_FILES:
         problems.append(f"files: are more than {MAX_FILES}")
-    if len(message.key) > MAX_KEY_CHARACTERS or not message.key.isprintable():
-        problems.append(f"key: has 1 to {MAX_KEY_CHARACTERS} characters, and none that controls")
+    if not is_key(message.key):
+        problems.append(BAD_KEY)
     if problems:
         raise invalid(*problems)
     account = message.account or source.account
@@ -94,6 +95,18 @@ def checked(message: Message, source: Source, normal: Callable[[str], str]) -> M
         "language": message.language or source.language,
     }
     return Message(**{**message.__dict__, **changes, "to": tuple(dict.fromkeys(message.to))})
+
+
+def is_key(text: str) -> bool:
+    """Whether a caller may call something so; empty: by no name."""
+    return len(text) <= MAX_KEY_CHARACTERS and text.isprintable()
+
+
+def checked_key(text: str) -> str:
+    """Raises Refused (400)."""
+    if not is_key(text):
+        raise invalid(BAD_KEY)
+    return text
 
 
 def demand_own_files(bucket_keys: Sequence[object]) -> None:

@@ -35,7 +35,7 @@ from tocsin.door.dialect import (
     is_sensitive,
 )
 from tocsin.door.files import file_of
-from tocsin.door.message import MAX_RECIPIENTS, File, Message, demand_own_files
+from tocsin.door.message import MAX_RECIPIENTS, File, Message, checked_key, demand_own_files
 from tocsin.door.request import Request
 from tocsin.door.tickets import restricted
 from tocsin.door.written import address_of
@@ -181,9 +181,13 @@ def tell_ticket(call: Call) -> Tell:
         raise Refused(422, "invalid-event", "the ticket event breaks its schema", violations=violations)
     ticket = told["ticket"]
     body = {"ticket": ticket["id"], "revision": ticket["revision"], "event": detail_type, "state": "accepted"}
+    if left_out:
+        body["left_out"] = list(left_out[:MAX_VIOLATIONS])
     return Tell(
         (entry,),
-        json_answer(202, {**body, "left_out": list(left_out[:MAX_VIOLATIONS])} if left_out else body),
+        json_answer(202, body),
+        key=checked_key(idempotency_key(call.request)),
+        again=json_answer(200, {**body, "repeated": True}),
     )
 
 
