@@ -39,6 +39,7 @@ from tocsin.multidevice.placeholders import ask_phone, is_askable
 from tocsin.multidevice.question_budget import OVER_BUDGET, QuestionBudget
 from tocsin.multidevice.retry_case import (
     CAUSES,
+    RECOVERED,
     Case,
     Ignored,
     Outcome,
@@ -472,7 +473,7 @@ class RetryReceiptHandler:
         recovery = Recovery(case.request.count, self._now_ms(), copy.number, case.served + 1, case.since)
         how = f"new session from {rebuilt}" if rebuilt else "same session"
         attempt = Attempt(
-            f"recovered-{case.cause}",
+            f"{RECOVERED}{case.cause}",
             at,
             "recover",
             f"device {case.device}: {how}",

@@ -40,6 +40,11 @@ CAUSES: dict[int, str] = {
     13: "status-revoked",
 }
 
+SENT = "sent"
+RECOVERED = "recovered-"
+"""Causes in a notification's history: it was sent to everybody; to one device again, for the reason that
+follows."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -164,12 +169,23 @@ def was_sent_copy(notification: Notification, device: str) -> bool:
 
 
 def recovery_of(notification: Notification, device: str) -> Recovery | None:
-    """Return the last recovery for `device` since the message was last sent to everybody (a redrive does)."""
+    """Return the last recovery for `device` since the message was last sent to everybody (a redrive does).
+
+    By the order in which the history was written: clocks jump, and of two functions one may be ahead.
+    """
     recovery = notification.recoveries.get(device)
-    sendings = [attempt.at for attempt in notification.attempts if attempt.cause == "sent"]
-    if recovery is None or (sendings and recovery.at < sendings[-1]):
+    if recovery is None:
         return None
-    return recovery
+    causes = [(attempt.cause, attempt.device) for attempt in notification.attempts]
+    sent = [place for place, (cause, _) in enumerate(causes) if cause == SENT]
+    answered = [
+        place
+        for place, (cause, whose) in enumerate(causes)
+        if whose == device and cause.startswith(RECOVERED)
+    ]
+    if sent and not answered:  # the history was full by then
+        return recovery if recovery.at >= notification.attempts[sent[-1]].at else None
+    return recovery if not sent or answered[-1] > sent[-1] else None
 
 
 def unreadable_by_us(account: Account, message: InboundMessage, user: str) -> UnreadableMessage:
