@@ -36,6 +36,7 @@ GROUP = JID("120363000000000001", "g.us")
 
 TABLES = {
     "accounts list": "accounts",
+    "audit": "audit",
     "dead-letters list": "dead_letters",
     f"explain +{SITI}": "lately",
     "groups": "groups",
