@@ -161,15 +161,19 @@ def rotate(
     output: Output,
     *,
     hours: int,
+    yes: bool = False,
     secret_from: str | None = None,
     clock: Callable[[], float] = time.time,
     random: Callable[[int], bytes] = os.urandom,
 ) -> None:
-    """Give a source a new key; the old one counts for some hours. Raises NotFound, ConsoleError."""
+    """Give a source a new key; the old one counts for some hours. If that is none, it asks first, unless
+    `yes`. Raises NotFound, ConsoleError."""
     before = find(deployment, name)
     if before.kind == BUS:
         raise Usage(f"'{name}' listens to a bus and has no key")
     url = door_url(deployment)
+    if not hours:
+        confirm(lambda: f"whoever has the old key of '{name}' is refused at once", yes=yes, output=output)
     until = from_seconds(clock()) + hours * MS_PER_HOUR
     source, key = with_key(deployment, before, secret_from, random)
     source = replace(source, former_hash=before.hash, former_until=until)

@@ -78,6 +78,7 @@ def register(commands: Commands) -> None:
     rotating.add_argument("name", metavar="NAME")
     rotating.add_argument("--hours", type=count, default=24, help="how long the old key counts (default 24)")
     _secret_option(rotating)
+    yes_option(rotating)
     removing = add_command(actions, "remove", run_remove, changes=True, help="remove one")
     removing.add_argument("name", metavar="NAME")
     yes_option(removing)
@@ -168,7 +169,9 @@ def run_resume(args: argparse.Namespace, deployment: Deployment, output: Output)
 def run_rotate(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import sources
 
-    sources.rotate(deployment, args.name, output, hours=args.hours, secret_from=args.secret_from)
+    sources.rotate(
+        deployment, args.name, output, hours=args.hours, yes=args.yes, secret_from=args.secret_from
+    )
 
 
 def run_remove(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
@@ -23,6 +24,7 @@ from tocsin_console.errors import ConsoleError, Usage
 from tocsin_console.output import Output
 from tocsin_console.refused_events import drop_refused
 from tocsin_console.unpair import unpair
+from tocsin_local.bootstrap import ROOT
 
 NOBODY = {
     "a pipe": Output(stream=io.StringIO(), answers=Terminal("y\n")),
@@ -201,3 +203,59 @@ def test_from_the_command_line_a_script_ends_with_2(
 
 def account_of(words: tuple[str, ...]) -> list[str]:
     return ["--account", ACCOUNT] if words == ("unpair",) else []
+
+
+# -- every command -----------------------------------------------------------------------------------------
+
+
+HARMLESS = {
+    "tocsin accounts add": "accounts remove takes it back",
+    "tocsin hooks add": "hooks remove takes it back",
+    "tocsin hooks pause": "what comes waits; hooks resume",
+    "tocsin hooks resend": "who listens knows a delivery that came before by its id",
+    "tocsin hooks resume": "hooks pause takes it back",
+    "tocsin hooks rotate": "the former secret signs for a day besides",
+    "tocsin hooks test": "tells a test",
+    "tocsin pair": "nothing happens until somebody scans it",
+    "tocsin pause": "loses nothing, and must be fast",
+    "tocsin people opt-outs add": "people opt-outs remove takes it back",
+    "tocsin reconnect": "what is to be sent meanwhile waits",
+    "tocsin resume": "pause takes it back",
+    "tocsin self-test": "writes to the account's own chat",
+    "tocsin send": "one message, to the number that is typed",
+    "tocsin settings reset": "settings undo takes it back",
+    "tocsin settings restore": "settings undo takes it back",
+    "tocsin settings set": "settings undo takes it back",
+    "tocsin settings undo": "settings restore takes it back",
+    "tocsin sources add": "sources remove takes it back",
+    "tocsin sources change": "puts in what is typed; the key stays",
+    "tocsin sources pause": "sources resume takes it back",
+    "tocsin sources resume": "sources pause takes it back",
+    "tocsin waiting release": "goes out as it would have, only earlier",
+}
+"""What changes something and asks nobody, and why it need not."""
+
+
+def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Those of commands that change something."""
+    if parser.get_default("changes"):
+        yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from parsers(inner)
+
+
+CHANGING = {parser.prog: "--yes" in parser._option_string_actions for parser in parsers(cli.parser())}
+"""The command, and whether it can ask."""
+
+
+def test_what_changes_something_can_ask_or_is_harmless() -> None:
+    assert {command for command, asks in CHANGING.items() if not asks} == set(HARMLESS)
+
+
+def test_the_page_names_all_that_ask() -> None:
+    text = (ROOT / "infra" / "tocsin_console" / "OPERATING.md").read_text(encoding="utf-8")
+    page = text.partition("A command that can't be undone")[2].partition("asks what it must know")[0]
+    asking = [command.removeprefix("tocsin ") for command, asks in CHANGING.items() if asks]
+    assert [command for command in asking if f"`{command}" not in page] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import hmac
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_deployment import NOW, FakeDeployment, Said
+from tests.support.fake_deployment import NOW, FakeDeployment, Said, typing
 from tocsin.door.proofs import proven_source
 from tocsin.door.sources import SECRET, SECRET_BYTES
 from tocsin.dynamo.writes import Put, Update
@@ -135,7 +136,7 @@ def test_rotating_gives_a_new_key_and_lets_the_old_one_count_for_a_while(deploym
 def test_rotating_changes_nothing_else(deployment: Deployment) -> None:
     add(deployment, recipients=("+62812",), per_minute=7, options=("sensitive=on",))
     before = stored(deployment)
-    sources.rotate(deployment, "billing", Said().output, hours=0, clock=lambda: NOW)
+    sources.rotate(deployment, "billing", Said().output, hours=0, yes=True, clock=lambda: NOW)
     kept = {
         name: value
         for name, value in stored(deployment).items()
@@ -338,3 +339,12 @@ def test_the_signature_of_the_secret_that_was_printed_is_the_door_s(deployment: 
     hooks = Hooks(deployment.stores.texts, lambda *_, **__: None)
     signed = Request("POST", "/hooks/billing", "", {"x-hub-signature": signature}, body)
     assert hooks.verified(source_records.find(deployment, "billing"), signed, NOW * 1000) is None
+
+
+@pytest.mark.parametrize(("answer", "same"), [("n\n", True), ("y\n", False)])
+def test_a_key_that_ends_at_once_is_asked_about(deployment: Deployment, answer: str, same: bool) -> None:
+    add(deployment)
+    before = sources.find(deployment, "billing").hash
+    with contextlib.suppress(ConsoleError):
+        sources.rotate(deployment, "billing", typing(answer), hours=0, clock=lambda: NOW)
+    assert (sources.find(deployment, "billing").hash == before) == same
