@@ -8,6 +8,7 @@ tests/unit/test_arrows.py holds the code to it, and ARCHITECTURE.md draws it. Af
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -226,6 +227,16 @@ def is_test_module(name: str) -> bool:
 def arrows(modules: Mapping[str, Path]) -> list[Arrow]:
     """Every import in `modules`: those within functions and those for the type checker, too."""
     return [arrow for module, path in modules.items() for arrow in _arrows(module, path, modules)]
+
+
+_OF_TESTS = re.compile(
+    r"^\s*(?:from|import)\b(?:\s+\.|[^#\n]*\b(?:tests(?!\.support\b)|test_|conftest))", re.M
+)
+
+
+def arrows_to_tests(modules: Mapping[str, Path]) -> list[Arrow]:
+    """The imports of what may name a test module. Other files aren't parsed: there are hundreds."""
+    return arrows({name: path for name, path in modules.items() if _OF_TESTS.search(path.read_text("utf-8"))})
 
 
 def _arrows(module: str, path: Path, modules: Mapping[str, Path]) -> Iterator[Arrow]:

@@ -62,7 +62,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 
 def test_no_test_imports_a_test_module() -> None:
-    found = rooms.arrows(rooms.sources_of_tests())
+    found = rooms.arrows_to_tests(rooms.sources_of_tests())
     assert [arrow for arrow in found if rooms.is_test_module(arrow.target)] == [], "move it to tests/support"
 
 
@@ -126,6 +126,9 @@ def test_a_circle_through_three_modules_is_found(tmp_path: Path) -> None:
     [
         ("from tests.unit.test_inbound import our_bundle", True),
         ("from tests.unit import test_inbound", True),
+        ("import json, tests.unit.test_inbound", True),
+        ("from .test_inbound import our_bundle", True),
+        ("from tests.unit import (\n    other,\n    test_inbound,\n)", True),
         ("from tests.unit.conftest import TOKEN", True),
         ("from tests.support.stanzas import note", False),
         ("from tocsin.notify.queues import test_order", False),
@@ -136,5 +139,5 @@ def test_an_import_of_a_test_module_is_found(tmp_path: Path, text: str, refused:
     folder.mkdir(parents=True)
     (folder / "test_inbound.py").touch()
     (folder / "test_outbound.py").write_text(text)
-    found = rooms.arrows(rooms.sources_of_tests(tmp_path))
-    assert [rooms.is_test_module(arrow.target) for arrow in found] == [refused]
+    found = rooms.arrows_to_tests(rooms.sources_of_tests(tmp_path))
+    assert any(rooms.is_test_module(arrow.target) for arrow in found) is refused
