@@ -16,9 +16,11 @@ from tests.support.quick_moto import quick_moto
 os.environ["TZ"] = "UTC"
 time.tzset()
 
+QUICK_EXAMPLES = 15
+
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("patient", settings(), deadline=None)
-settings.register_profile("quick", settings(), deadline=None, max_examples=15)
+settings.register_profile("quick", settings(), deadline=None, max_examples=QUICK_EXAMPLES)
 settings.load_profile("patient")
 
 
@@ -32,6 +34,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("interop matrix")
     group.addoption("--matrix", type=Path, help="write what the run shows into this file (make interop)")
     group.addoption("--cells", action="store_true", help="list the cells of the tests that were collected")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test that names its number of examples names that of `make test`; `make check` has fewer of all."""
+    if config.getoption("--hypothesis-profile") != "quick":
+        return
+    for item in items:
+        test = getattr(item, "obj", None)
+        test = getattr(test, "__func__", test)
+        own = getattr(test, "_hypothesis_internal_use_settings", None)
+        if own is not None and own.max_examples > QUICK_EXAMPLES:
+            test._hypothesis_internal_use_settings = settings(own, max_examples=QUICK_EXAMPLES)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -127,6 +127,7 @@ def test_explain_tells_what_it_can_or_names_the_record(scene: Scene, value: Any)
 
 
 @pytest.mark.parametrize("value", ODD, ids=lambda value: repr(value)[:20])
+@pytest.mark.slow
 def test_the_list_of_dead_letters_shows_both(scene: Scene, value: Any) -> None:
     for path in scene.places():
         scene.spoil(path, value)

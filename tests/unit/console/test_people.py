@@ -429,6 +429,7 @@ ODD = [frozenset({"a"}), -1, 10**30, "", b"x", [], [[]], [{}], {}, {"a": {"b": [
 
 
 @pytest.mark.parametrize("value", ODD, ids=repr)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["account", "recipient", "person", "recipient_lid", "created_at", "state", "expire_at", "id"]
 )
@@ -442,6 +443,7 @@ def test_one_record_of_another_form_spoils_nothing(functions, name, value):
     assert functions.stored(sound).recipient == ""
 
 
+@pytest.mark.slow
 def test_over_the_wire_it_is_the_same():
     with aws_account() as account:
         functions = WiredFunctions(account.furnish())

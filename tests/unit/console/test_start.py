@@ -32,6 +32,7 @@ def loaded_by(code: str) -> set[str]:
     return set(ended.stdout.splitlines()[-1].split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", [["--help"], ["dead-letters", "list", "--help"], ["status", "--unknown"], ["send", "--to"]]
 )

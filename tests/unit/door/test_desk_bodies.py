@@ -69,6 +69,7 @@ def test_a_line_break_within_a_text_is_taken() -> None:
     assert ticket(body)["description"] == "one\ntwo"
 
 
+@pytest.mark.slow
 def test_a_body_of_six_megabytes_takes_no_more_steps_than_what_is_shown_of_it() -> None:
     large, small = (changed(ZAMMAD, article__body="<p>x</p>" * number) for number in (750_000, 15_000))
     assert len(ticket(large)["description"]) <= 20_000

@@ -129,6 +129,7 @@ def test_what_fails_comes_again_from_the_queue_in_five_seconds(app: ModuleType, 
     assert len(listener.heard) == 1
 
 
+@pytest.mark.slow
 def test_the_schedule_s_call_puts_what_is_due_into_the_queue(app: ModuleType, listener: Listener) -> None:
     listener.statuses += [500, 500]
     store().add(Endpoint("h-1", f"{listener.url}/hook", KEY))

@@ -270,6 +270,7 @@ VARIABLES = {
 }
 
 
+@pytest.mark.slow
 def test_a_cold_start_imports_nothing_heavy() -> None:
     paths = (FUNCTIONS / "send_notification", FUNCTIONS.parent / "layers" / "core")
     environment = {**os.environ, **VARIABLES, "PYTHONPATH": os.pathsep.join(map(str, paths))}

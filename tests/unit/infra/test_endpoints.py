@@ -116,6 +116,7 @@ def test_every_override_is_the_dual_stack_name_of_its_region() -> None:
     assert all(overrides(region) for region in partitions())
 
 
+@pytest.mark.slow
 def test_secrets_manager_needs_none_for_its_usual_name_is_dual_stack() -> None:
     asked = [region for region, partition in partitions().items() if partition != "aws-eusc"]
     assert not [

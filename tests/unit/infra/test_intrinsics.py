@@ -71,6 +71,7 @@ def test_every_expression_has_a_value_in_every_deployment() -> None:
     assert len(every_deployment()) > 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", TEMPLATES)
 def test_conditions_are_seen_in_all_their_combinations(file: str) -> None:
     names = sorted(transformed(file).get("Conditions", {}).keys() - ALONE.keys())
@@ -79,6 +80,7 @@ def test_conditions_are_seen_in_all_their_combinations(file: str) -> None:
     assert {one for one in every - seen if not ruled_out(one)} == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("condition", sorted(ALONE))
 def test_a_condition_of_one_property_is_seen_both_ways_and_decides_no_more(condition: str) -> None:
     [file] = [file for file in TEMPLATES if condition in transformed(file).get("Conditions", {})]
@@ -86,6 +88,7 @@ def test_a_condition_of_one_property_is_seen_both_ways_and_decides_no_more(condi
     assert repr(transformed(file)).count(f"'Fn::If': ['{condition}'") == ALONE[condition]
 
 
+@pytest.mark.slow
 def test_adopted_tables_are_seen_with_and_without_the_keys() -> None:
     seen = {
         tuple(bool(dict(one)[name]) for name in ("OwnKeysTable", "OwnNotificationsTable"))
@@ -94,6 +97,7 @@ def test_adopted_tables_are_seen_with_and_without_the_keys() -> None:
     assert seen == {(True, True), (True, False), (False, False)}
 
 
+@pytest.mark.slow
 def test_every_choice_of_a_parameter_is_seen() -> None:
     for name, declared in transformed()["Parameters"].items():
         seen = {stack.parameters[name] for stack in every_deployment()}

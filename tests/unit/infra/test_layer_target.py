@@ -47,6 +47,7 @@ def wrong(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_layer(folder, TOCSIN_RUNTIME=OTHER_RUNTIME, TOCSIN_ARCHITECTURE=ARCHITECTURE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "folder"), ENTRANCES)
 def test_a_wrong_layer_is_refused_wherever_it_is_entered(
     wrong: Path, arguments: list[str], folder: Path
@@ -60,6 +61,7 @@ def test_a_wrong_layer_is_refused_wherever_it_is_entered(
     )
 
 
+@pytest.mark.slow
 def test_so_is_one_for_another_processor(tmp_path: Path) -> None:
     library = build_layer(tmp_path, TOCSIN_RUNTIME=RUNTIME, TOCSIN_ARCHITECTURE=OTHER_ARCHITECTURE)
     with pytest.raises(WrongLayer) as refused:

@@ -39,6 +39,7 @@ both_programs = pytest.mark.parametrize("program", ["demo", "trial"])
 
 
 class TestOutput:
+    @pytest.mark.slow
     @both_programs
     def test_that_cannot_show_a_character_shows_another(self, program: str, tmp_path: Path) -> None:
         done = subprocess.run(
@@ -50,6 +51,7 @@ class TestOutput:
         assert "café ?".encode("latin-1") in done.stdout
         assert done.returncode == {"demo": 130, "trial": 0}[program]
 
+    @pytest.mark.slow
     @both_programs
     def test_that_nobody_reads_any_more_ends_it_without_a_word(self, program: str, tmp_path: Path) -> None:
         reader, writer = os.pipe()

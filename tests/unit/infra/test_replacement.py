@@ -108,6 +108,7 @@ def test_every_parameter_is_changed() -> None:
     assert set(template()["Parameters"]) - named == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "value"), CHANGES)
 def test_a_changed_parameter_replaces_nothing_that_holds_anything(name: str, value: str) -> None:
     assert replaced(*update({name: value})) == MEANT.get(name, set())
@@ -193,6 +194,7 @@ def test_an_update_from_the_release_before_makes_nothing_anew_but_the_service(
     }
 
 
+@pytest.mark.slow
 def test_what_an_update_from_the_release_before_takes_away_is_kept_or_holds_nothing(previous: str) -> None:
     before, after = everything(deployed(file=previous)), everything(deployed())
     gone = {name for name in before.keys() - after.keys() if before[name].type in HOLDING}

@@ -52,6 +52,7 @@ def test_building_it_leaves_nothing_in_the_checkout(built: Built) -> None:
     assert built.left == set()
 
 
+@pytest.mark.slow
 def test_it_holds_these_packages_and_nothing_else(built: Built) -> None:
     assert {path.name for path in built.site.iterdir() if not path.name.endswith(".dist-info")} == PACKAGES
 

@@ -41,10 +41,12 @@ def test_every_cell_has_a_test_or_a_reason_why_not():
     assert [cell for cell in cells() if cell not in shown and cell not in EMPTY] == []
 
 
+@pytest.mark.slow
 def test_no_cell_has_both():
     assert {cell for cell, _ in collected()} & set(EMPTY) == set()
 
 
+@pytest.mark.slow
 def test_the_published_matrix_lists_the_tests_that_there_are():
     published = {(one.cell, one.test) for one in read_back(MATRIX.read_text(encoding="utf-8"))}
     assert published == collected(), "run `make interop`, which writes it anew"

@@ -101,6 +101,7 @@ def test_what_is_typed_is_judged_and_drawn_at_once(browser: Browser) -> None:
     assert "there is no nothing" in bad["findings"][0]["text"]
 
 
+@pytest.mark.slow
 def test_a_language_is_added_as_a_copy_and_can_be_changed(fake: FakeDeployment, browser: Browser) -> None:
     answer = browser.submit("/texts/add", new="ms", old="id")
     assert "The language ms is there" in answer.text
