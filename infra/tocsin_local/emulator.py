@@ -17,6 +17,7 @@ from threading import Lock
 from typing import Any
 
 from tocsin_local.bootstrap import EMULATOR, RUNS
+from tocsin_local.ports import Port, any_port
 from tocsin_local.processes import Child, ProcessFailed, answers, clean_environment, free_port, running
 
 REGION = "us-east-1"
@@ -77,7 +78,7 @@ class Emulator:
 
 
 @contextlib.contextmanager
-def emulator(folder: Path, *, iam: bool = False) -> Iterator[Emulator]:
+def emulator(folder: Path, *, iam: bool = False, ports: Port = any_port) -> Iterator[Emulator]:
     """Run an emulator while the block lasts, its files in `folder`. With `iam`, role policies are enforced.
 
     Raises `ProcessFailed` if it doesn't start.
@@ -89,15 +90,15 @@ def emulator(folder: Path, *, iam: bool = False) -> Iterator[Emulator]:
         # Code and layers are unpacked there, and every worker of a function leaves a folder of links behind.
         stack.callback(shutil.rmtree, temporary, ignore_errors=True)
         stack.callback(shutil.rmtree, state, ignore_errors=True)
-        url, child = stack.enter_context(_started(folder, iam=iam))
+        url, child = stack.enter_context(_started(folder, ports, iam=iam))
         yield Emulator(url=url, folder=folder, iam=iam, process=child)
 
 
 @contextlib.contextmanager
-def _started(folder: Path, *, iam: bool) -> Iterator[tuple[str, Child]]:
+def _started(folder: Path, ports: Port, *, iam: bool) -> Iterator[tuple[str, Child]]:
     """Start MiniStack on a free port; another port, should somebody have taken it in between."""
     for attempt in range(1, TRIES + 1):
-        port = free_port()
+        port = ports("emulator") or free_port()
         url = f"http://127.0.0.1:{port}"
         with contextlib.ExitStack() as stack:
             child = stack.enter_context(

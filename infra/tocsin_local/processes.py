@@ -129,10 +129,15 @@ def clean_environment(**more: str) -> dict[str, str]:
     return {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ} | more
 
 
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago."""
+def free_port(wanted: int | None = None) -> int:
+    """A TCP port of 127.0.0.1 that was free a moment ago: the one that is `wanted`, if it was."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        # As those who listen do: a port whose last connections just ended is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted or 0))
+        except (OSError, OverflowError):
+            return free_port()
         port: int = probe.getsockname()[1]
         return port
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from tocsin_local.bootstrap import ROOT, RUNS, SAM, VENV
 from tocsin_local.emulator import REGION, ROOT_USER, Emulator, emulator, run_folder
+from tocsin_local.ports import Port, any_port
 from tocsin_local.processes import clean_environment, tail
 
 STACK_NAME = "tocsin"
@@ -125,6 +126,7 @@ def deployed(
     *,
     iam: bool = False,
     parameters: Mapping[str, str] | None = None,
+    ports: Port = any_port,
     progress: Progress = lambda text: None,
 ) -> Iterator[Stack]:
     """An emulator with the template deployed, while the block lasts. `name` is that of the run's folder.
@@ -135,7 +137,7 @@ def deployed(
         progress("building the template")
         built = build(folder)
         progress("starting the emulator")
-        with emulator(folder, iam=iam) as aws:
+        with emulator(folder, iam=iam, ports=ports) as aws:
             progress("deploying the template")
             running = deploy(aws, built, parameters or {})
             if iam:

@@ -22,11 +22,12 @@ from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError
 from tocsin_console.output import end_after_closed_pipe, replace_unencodable
 from tocsin_local.bootstrap import ROOT, RUNS
-from tocsin_local.demo import DESK, SITI
+from tocsin_local.demo import BUDI, DESK, SITI
 from tocsin_local.door import PARAMETERS, add_source, door_of
 from tocsin_local.emulator import REGION, ROOT_USER
 from tocsin_local.following import ACCOUNT
 from tocsin_local.hook import PARAMETERS as HOOKS
+from tocsin_local.ports import Port, remembered_ports
 from tocsin_local.processes import Child, ProcessFailed, exit_on_sigterm
 from tocsin_local.record import RecordError, check_free, claimed, published, record_file, stop
 from tocsin_local.speech import OutputClosed, say
@@ -35,6 +36,8 @@ from tocsin_local.world import World, world
 from tocsin_whatsapp_server.control_client import ControlError
 
 DEFAULT_NAME = "local"
+BUCKET = "tocsin-local"
+PHONES = (DESK, SITI, BUDI)
 CONSOLE = Path(sys.executable).with_name("tocsin")
 LOOK_SECONDS = 0.5
 
@@ -115,10 +118,11 @@ def _run(name: str, *, page: bool, browser: bool) -> None:
     """Run the stack until Ctrl-C, and serve the console's page. Raises the errors that `_act` prints."""
     with (
         claimed(name),
-        world(name, parameters={**PARAMETERS, **HOOKS}, progress=_tell) as here,
-        door_of(here) as door_url,
+        _world(name, ports := remembered_ports(RUNS / f"{name}.ports")) as here,
+        door_of(here, ports("door")) as door_url,
         contextlib.ExitStack() as connectors,
     ):
+        here.stack.client("s3").create_bucket(Bucket=BUCKET)
         connector = connectors.enter_context(here.connector())
         _link(here, connector)
         door = Door(door_url, add_source(here, door_url, "trial", "api"))
@@ -139,6 +143,11 @@ def console_page(deployment: Deployment, *, browser: bool) -> Iterator[None]:
         if browser and opening.can_show():
             opening.show(door.invitation(), folder)
         yield
+
+
+def _world(name: str, ports: Port) -> contextlib.AbstractContextManager[World]:
+    parameters = {"AttachmentsBucket": BUCKET, **PARAMETERS, **HOOKS}
+    return world(name, parameters=parameters, ports=ports, progress=_tell)
 
 
 def _keep(here: World, connector: Child, connectors: contextlib.ExitStack) -> None:
@@ -190,9 +199,10 @@ def _is_ready(name: str, pid: int) -> bool:
 
 
 def _link(here: World, connector: Child) -> None:
-    """Two phones: the help desk's, linked to the account, and a customer's. Returns when it is connected."""
-    here.phones.add_phone(DESK.number, DESK.name)
-    here.phones.add_phone(SITI.number, SITI.name, reads=True)
+    """Three phones: the help desk's, linked to the account, a customer's and a technician's, who are those of
+    the README's event. Returns when it is connected."""
+    for person in PHONES:
+        here.phones.add_phone(person.number, person.name, reads=person is not DESK)
     for code in pair.codes(here.deployment, ACCOUNT, wait_seconds=60):
         if isinstance(code, pair.Code):
             here.phones.link(DESK.number, code.text)
@@ -241,6 +251,7 @@ def record(here: World, door: Door) -> dict[str, Any]:
             "root_public_key": here.root_public_key,
             "media_certificate": here.media_certificate,
         },
+        "bucket": BUCKET,
         "accounts": {ACCOUNT: {"phone": DESK.number}},
         "door": {"url": door.url, "key": door.key},
         "console": [str(CONSOLE)],
@@ -275,6 +286,7 @@ Phones are scripted over HTTP (all of it: infra/tocsin_whatsapp_server/README.md
   curl -X POST {here.phones.url}/phones/{SITI.number}/faults -d '{{"kind": "corrupt-session"}}'
   curl -X POST {here.phones.url}/phones -d '{{"number": "6285700000001", "name": "Dewi", "reads": true}}'
 
+Files go from the bucket {BUCKET}, with the console by: send --attach FILE
 Ticket events go on the bus {here.stack.outputs["EventBusName"]}, source {here.stack.outputs["EventSource"]}.
 For programs, all of this is in {record_file(name)}
 Logs: {here.folder}

@@ -19,6 +19,7 @@ from tocsin_console import settings as change_settings
 from tocsin_console.deployment import Deployment
 from tocsin_console.output import Output
 from tocsin_local.emulator import REGION, ROOT_USER, interpreter
+from tocsin_local.ports import Port, any_port
 from tocsin_local.processes import Child, clean_environment, running
 from tocsin_local.stack import Stack, deployed
 from tocsin_whatsapp_server.control_client import ControlClient
@@ -74,6 +75,7 @@ def world(
     iam: bool = False,
     parameters: Mapping[str, str] | None = None,
     settings: Mapping[str, str] | None = None,
+    ports: Port = any_port,
     progress: Progress = lambda text: None,
 ) -> Iterator[World]:
     """Emulator, template and WhatsApp server; connectors are started by the caller (`World.connector`).
@@ -81,13 +83,13 @@ def world(
     `settings`: as `tocsin settings set` takes them. Raises ProcessFailed, CommandFailed (their texts show the
     end of the log).
     """
-    with deployed(name, iam=iam, parameters=parameters, progress=progress) as stack:
+    with deployed(name, iam=iam, parameters=parameters, ports=ports, progress=progress) as stack:
         if settings:
             changes = [change_settings.Change(*setting) for setting in settings.items()]
             change_settings.change(deployment_of(stack), changes, Output(stream=io.StringIO()))
         progress("starting the WhatsApp server")
         folder = stack.aws.folder
-        with whatsapp_server(folder) as (server, process):
+        with whatsapp_server(folder, ports) as (server, process):
             yield World(
                 stack=stack,
                 deployment=deployment_of(stack),
@@ -101,7 +103,7 @@ def world(
 
 
 @contextlib.contextmanager
-def whatsapp_server(folder: Path) -> Iterator[tuple[Mapping[str, str], Child]]:
+def whatsapp_server(folder: Path, ports: Port = any_port) -> Iterator[tuple[Mapping[str, str], Child]]:
     """A local WhatsApp server while the block lasts: what it says when ready, and its process.
 
     Raises ProcessFailed.
@@ -113,6 +115,8 @@ def whatsapp_server(folder: Path) -> Iterator[tuple[Mapping[str, str], Child]]:
         "tocsin_whatsapp_server",
         "--root-key-file",
         str(folder / "whatsapp-root.key"),
+        f"--port={ports('WhatsApp')}",
+        f"--control-port={ports('phones')}",
     ]
     with running("WhatsApp server", command, environment=clean_environment(), log=log) as child:
         child.wait_until(lambda: _ready_line(log) is not None)

@@ -1,21 +1,28 @@
 """What the demo and the trial do when a connector is killed, and when an output can't show or ends."""
 
+import ast
 import contextlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.fake_cloud import memory_cloud
 from tests.support.fake_deployment import FakeDeployment
+from tests.support.templates import template
+from tocsin.people.numbers import own_phone
 from tocsin_console.deployment import Deployment
 from tocsin_console.page import opening
 from tocsin_local import trial
+from tocsin_local.bootstrap import ROOT
 from tocsin_local.processes import ProcessFailed, clean_environment
+from tocsin_local.stack import STACK_NAME
 
 PROGRAM = """
 import contextlib, sys
@@ -23,7 +30,7 @@ from pathlib import Path
 from tocsin_local import demo, record, trial
 
 @contextlib.contextmanager
-def world(name, *, progress, parameters=None):
+def world(name, *, progress, parameters=None, ports=None):
     progress("the folder is café ✓")
     raise KeyboardInterrupt
     yield
@@ -174,3 +181,30 @@ class TestPage:
         trial.main(["--pageless"])
         trial.main([])
         assert asked == [False, True]
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+class TestTheReadmesEvent:
+    """Whoever pastes it sees it arrive."""
+
+    @pytest.fixture
+    def detail(self) -> dict[str, Any]:
+        found = re.search(r"^detail = (\{.*?^\})", README, re.MULTILINE | re.DOTALL)
+        assert found is not None
+        told: dict[str, Any] = ast.literal_eval(found[1])
+        return told
+
+    def test_everybody_in_it_has_a_phone(self, detail: dict[str, Any]) -> None:
+        people = [detail["customer"], *detail["technicians"]]
+        numbers = {own_phone(one["phone"], "ID", "") for one in people}
+        assert numbers <= {person.number for person in trial.PHONES}
+
+    def test_a_twin_with_another_number_is_noticed(self) -> None:
+        assert own_phone("0812-9999-9999", "ID", "") not in {person.number for person in trial.PHONES}
+
+    def test_it_is_put_on_the_bus_of_the_stack(self) -> None:
+        assert f'"EventBusName": "{STACK_NAME}-tickets"' in README
+        source = template()["Parameters"]["EventSource"]["Default"]
+        assert f'"Source": "{source}"' in README
