@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.fake_deployment import ACCOUNT, NOW, Connector, FakeDeployment, Said, Script
+from tests.support.fake_deployment import ACCOUNT, NOW, Connector, FakeDeployment, Said, Script, Terminal
 from tocsin.accounts import operator_requests
 from tocsin.accounts.operator_requests import NOT_OURS
 from tocsin.dynamo.writes import Item, Update
 from tocsin.tables.keys import control_key
 from tocsin_console import pair
 from tocsin_console.errors import ConsoleError, Interrupted, TimedOut
-from tocsin_console.output import json_moment
+from tocsin_console.output import Output, json_moment
 from tocsin_console.pair import NO_CONNECTOR, POLL_SECONDS, Code, Hint, Offer, TypedCode, Void
 
 
@@ -327,3 +327,43 @@ def test_ctrl_c_says_what_goes_on(fake: FakeDeployment, connector: Connector, sa
     with pytest.raises(Interrupted, match="nothing is linked") as caught:
         paired(fake, said, interrupt)
     assert caught.value.exit_code == 130
+
+
+# -- the QR in a terminal ----------------------------------------------------------------------------------
+
+
+QR = "https://wa.me/settings/linked_devices#2@" + ",".join(("x" * 90, "N" * 44, "I" * 44, "A" * 44, "1"))
+"""As long as WhatsApp's."""
+
+
+def screen_with(monkeypatch: pytest.MonkeyPatch, columns: int, lines: int, **environment: str) -> str:
+    """What is drawn into a terminal of this size for a code."""
+    sizes = {"COLUMNS": str(columns), "LINES": str(lines)}
+    for name, value in {"NO_COLOR": "", **sizes, **environment}.items():
+        monkeypatch.setenv(name, value)
+    screen = Terminal()
+    pair._Board(Output(stream=screen), ACCOUNT).show(Code(QR, NOW + 60))
+    return screen.getvalue()
+
+
+def test_where_the_code_has_room_it_is_drawn_and_nothing_else_offered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn = screen_with(monkeypatch, 80, 60)
+    assert "█" in drawn
+    assert "--code" not in drawn
+
+
+@pytest.mark.parametrize(("columns", "lines", "is_drawn"), [(80, 20, True), (50, 60, False)])
+def test_where_it_has_none_the_code_to_type_is_offered(
+    monkeypatch: pytest.MonkeyPatch, columns: int, lines: int, is_drawn: bool
+) -> None:
+    """One that is too high can be scrolled; one that is too wide is broken, and no phone can read it."""
+    drawn = screen_with(monkeypatch, columns, lines)
+    assert "tocsin pair --code PHONE" in drawn
+    assert ("█" in drawn) == is_drawn
+
+
+def test_whoever_wants_no_colours_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b[38;5;16" in screen_with(monkeypatch, 80, 60)
+    assert "\x1b[" not in screen_with(monkeypatch, 80, 60, NO_COLOR="1")
