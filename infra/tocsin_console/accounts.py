@@ -22,16 +22,18 @@ from tocsin_console.output import Output
 def list_accounts(deployment: Deployment, output: Output, *, clock: Callable[[], float] = time.time) -> None:
     """Print each account, its connector, and whether the parameter names it, it was added, or the parameter
     named it once and it is still in use."""
-    named, kept = deployment.named_accounts, kept_accounts(deployment.outside_table)
+    of_parameter, kept = deployment.named_accounts, kept_accounts(deployment.outside_table)
     rows = []
     for account in deployment.accounts:
         connection = look(deployment.keys_table, account, clock)
         holder = connection.lease.connector if connection.lease is not None else None
-        source = "parameter" if account in named else "kept" if account in kept else "added"
-        rows.append((account, connection.state, source, holder or "-"))
-        output.record({"account": account, "state": connection.state, "from": source, "connector": holder})
+        source = "parameter" if account in of_parameter else "kept" if account in kept else "added"
+        named = deployment.names.of(account)
+        rows.append((named.label, connection.state, source, holder or "-"))
+        told = {"state": connection.state, "from": source, "connector": holder}
+        output.record({"account": account, **named.to_json(), **told})
     output.table(["ACCOUNT", "STATE", "FROM", "CONNECTOR"], rows)
-    if left := sorted(kept - set(named)):
+    if left := sorted(kept - set(of_parameter)):
         output.say(
             f"The stack's parameter Accounts names {', '.join(left)} no more. What was in use goes on until "
             "you end it: tocsin unpair, then tocsin accounts remove."
@@ -80,6 +82,5 @@ def remove(deployment: Deployment, account: str, output: Output, *, yes: bool) -
 
 def _loss(deployment: Deployment, account: str) -> str:
     waiting = sum(1 for _ in deployment.stores.parking.waiting(account))
-    return (
-        f"the account '{account}' will no longer be served, and {waiting} waiting notifications will expire"
-    )
+    label = deployment.names.label(account)
+    return f"the account {label} will no longer be served, and {waiting} waiting notifications will expire"

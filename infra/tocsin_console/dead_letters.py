@@ -64,7 +64,8 @@ def list_letters(deployment: Deployment, output: Output) -> None:
         box = deployment.redriver(seen=progress.step).box(tidy=True)
     found, hidden, known = box.open, box.hidden, box.records
     for letter in found:
-        output.record(_listed_json(letter, known.get(letter.notification)))
+        named = deployment.names.of(letter.account).about()
+        output.record(_listed_json(letter, known.get(letter.notification)) | named)
     if found:
         rows = [_row(letter, known.get(letter.notification)) for letter in found]
         output.table(["NOTIFICATION", "TICKET", "TO", "REASON", "FAILED AT"], rows)
@@ -133,12 +134,14 @@ def show_letter(deployment: Deployment, notification_id: str, *, text: bool, out
         letter = Letter.of(record)
     if letter is None:
         raise NotFound(_no_such_letter(notification_id, record))
-    output.record(_shown(letter, record, text=text))
+    named = deployment.names.of(letter.account)
+    output.record(_shown(letter, record, text=text) | named.about())
     ticket = f"{record.ticket_id}, {record.event_type}, revision {record.revision}" if record else "-"
     output.say(
         f"notification  {letter.notification}  ({letter.audience}, {shown_recipient(letter.recipient)})"
     )
     output.say(f"ticket        {ticket}")
+    output.say(f"account       {named.label}")
     output.say(f"failed        {iso_moment(letter.failed_at)}")
     output.say(f"reason        {letter.reason} ({letter.class_})")
     output.say(f"detail        {letter.detail or '-'}")
@@ -176,7 +179,7 @@ def redrive_letters(
     _demand_reason(redriver, selection)
     if not selection.notification and not dry_run and not yes:
         with output.progress("reading dead letters") as progress:
-            plan = _plan(deployment.redriver(seen=progress.step), selection)
+            plan = _plan(deployment, deployment.redriver(seen=progress.step), selection)
         if plan:
             confirm(lambda: plan, yes=False, output=output)
     done = redriver.redrive(selection, dry_run=dry_run)
@@ -192,7 +195,7 @@ def drop_letters(
     redriver = deployment.redriver()
     _demand_reason(redriver, selection)
     if not selection.notification and not dry_run:
-        confirm(lambda: _loss(redriver, selection), yes=yes, output=output)
+        confirm(lambda: _loss(deployment, redriver, selection), yes=yes, output=output)
     done = redriver.drop(selection, dry_run=dry_run)
     _report(done, deployment, redriver, selection, dry_run=dry_run, output=output)
 
@@ -217,7 +220,7 @@ def demand_known(reason: str, known: Iterable[str], there: Iterable[str]) -> Non
     )
 
 
-def _plan(redriver: Redriver, selection: Selection) -> str:
+def _plan(deployment: Deployment, redriver: Redriver, selection: Selection) -> str:
     """What a redrive would do with what can be read now, where that is to be asked about; else empty."""
     box = redriver.box()
     chosen = sum(selection.matches(letter) for letter in box.open)
@@ -227,7 +230,7 @@ def _plan(redriver: Redriver, selection: Selection) -> str:
         return ""
     done = list(redriver.redrive(selection, dry_run=True))
     again = [one for one in done if one.would == "redriven"]
-    accounts = ", ".join(sorted({one.letter.account for one in again}))
+    accounts = deployment.names.labels(sorted({one.letter.account for one in again}))
     people = len({one.letter.recipient for one in again})
     rest = Counter(one.would for one in done if one.would != "redriven")
     others = "".join(f"; {count} {what}" for what, count in rest.items())
@@ -238,12 +241,12 @@ def _plan(redriver: Redriver, selection: Selection) -> str:
     )
 
 
-def _loss(redriver: Redriver, selection: Selection) -> str:
+def _loss(deployment: Deployment, redriver: Redriver, selection: Selection) -> str:
     box = redriver.box()
     chosen = [letter for letter in box.open if selection.matches(letter)]
     if not chosen:
         return ""
-    accounts = ", ".join(sorted({letter.account for letter in chosen}))
+    accounts = deployment.names.labels(sorted({letter.account for letter in chosen}))
     behind = box.hidden
     more = f"; about {behind} more can't be read yet; those that match are deleted too" if behind else ""
     which = f" with the reason {selection.reason}" if selection.reason else ""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tocsin.notify.store.stores import Stores
     from tocsin.sealing import RecordSealer, Sealer
     from tocsin.settings.reader import SettingsReader
+    from tocsin_console.account_names import AccountNames
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 30
@@ -162,6 +163,13 @@ class Deployment:
 
     def client(self, service: str) -> Any:
         return _client(self.session, service, self.endpoint_url)
+
+    @cached_property
+    def names(self) -> AccountNames:
+        """How accounts are called, with their numbers."""
+        from tocsin_console.account_names import AccountNames
+
+        return AccountNames(lambda: self.keys_table, lambda: self.named_accounts)
 
     @cached_property
     def caller(self) -> str:

@@ -148,7 +148,8 @@ def ids_of_ticket(deployment: Deployment, ticket: str) -> list[str]:
 def life_of(deployment: Deployment, notification: Notification, clock: Callable[[], float]) -> Life:
     stores, account = deployment.stores, notification.account
     if not notification.recipient:
-        return Life(notification, "", look(deployment.keys_table, account).state)
+        state = look(deployment.keys_table, account).state
+        return Life(notification, "", state, named=deployment.names.of(account))
     person = stores.people.find(account, notification.recipient_lid or notification.person_name)
     moments = [notification.created_at, *(attempt.at for attempt in notification.attempts)]
     moments += [recovery.since or recovery.at for recovery in notification.recoveries.values()]
@@ -167,6 +168,7 @@ def life_of(deployment: Deployment, notification: Notification, clock: Callable[
             if notification.state is State.WAITING
             else None
         ),
+        named=deployment.names.of(account),
     )
 
 
@@ -221,6 +223,7 @@ def _story(life: Life, *, text: bool, now: int) -> Story:
         "recipient": masking.phone(notification.recipient) if notification.recipient else None,
         "refused_address": notification.refused_address,
         "account": notification.account,
+        **life.named.about(),
         "account_state": life.account,
         "state": str(notification.state),
         "in_front": life.in_front.id if life.in_front is not None else None,
@@ -229,10 +232,11 @@ def _story(life: Life, *, text: bool, now: int) -> Story:
         **(text_json(notification) if text else {}),
         "timeline": [one.to_json() for one in moments],
     }
-    return Story(record, tuple(_lines(notification, why, moments, text=text)))
+    return Story(record, tuple(_lines(life, why, moments, text=text)))
 
 
-def _lines(notification: Notification, why: str, moments: list[Moment], *, text: bool) -> Iterator[str]:
+def _lines(life: Life, why: str, moments: list[Moment], *, text: bool) -> Iterator[str]:
+    notification = life.notification
     whom = f"{notification.audience}, {shown_recipient(notification.recipient)}"
     ticket = f"{notification.ticket_id}, {notification.event_type}, revision {notification.revision}"
     yield f"notification  {notification.id}  ({whom})"
@@ -242,6 +246,7 @@ def _lines(notification: Notification, why: str, moments: list[Moment], *, text:
         yield f"{name:<12}  {what}"
     if notification.refused_address:
         yield f"refused       {notification.refused_address!r}"
+    yield f"account       {life.named.label}, {life.account}"
     yield f"state         {notification.state}"
     yield f"in short      {why}"
     yield ""

@@ -81,7 +81,7 @@ def list_hooks(deployment: Deployment, output: Output) -> None:
     for endpoint in sorted(found, key=lambda one: one.added_at):
         output.record(_json(endpoint))
         asked = ", ".join(endpoint.events) or "all events"
-        whose = ", ".join(endpoint.accounts) or "all accounts"
+        whose = deployment.names.labels(endpoint.accounts) or "all accounts"
         output.say(
             f"{endpoint.id}  {endpoint.state:<7}  {_host(endpoint)}  {asked}; {whose}; {endpoint.form}"
         )
@@ -107,7 +107,8 @@ def list_deliveries(deployment: Deployment, hook: str, *, dead: bool, output: Ou
         shown += 1
         output.record(_delivery_json(delivery))
         why = f" ({delivery.reason})" if delivery.reason else ""
-        output.say(f"{delivery.turn}  {delivery.type}  {delivery.account}  {delivery.state}{why}")
+        account = deployment.names.label(delivery.account)
+        output.say(f"{delivery.turn}  {delivery.type}  {account}  {delivery.state}{why}")
         for attempt in delivery.attempts:
             output.say(f"    {moment(attempt.at)}  {attempt.said}  {attempt.took} ms")
         if delivery.due_at and delivery.state not in (DEAD, DELIVERED):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from tocsin.notify.cold import MUST_WRITE_FIRST
 from tocsin.notify.notification import Attempt, Notification, State
@@ -16,6 +16,7 @@ from tocsin.pace.causes import DIGESTED, RELEASED_BY_BUDGET, SANDBOX
 from tocsin.tables.names import user_of
 from tocsin.whatsapp.jid import JID
 from tocsin_console import masking
+from tocsin_console.account_names import Named
 from tocsin_console.dead_letters import shown_recipient
 from tocsin_console.output import how_long, json_moment, moment
 
@@ -64,11 +65,15 @@ class Moment:
         return {"at": json_moment(self.at), "what": self.what, "text": self.text, **self.facts}
 
 
+NOBODY: Final = Named("")
+
+
 @dataclass(frozen=True)
 class Life:
     """A notification and what else is known of it. `account`: the state of its account now. `buried`: whether
     its dead letter lies in the queue. `user`: the recipient as sessions call them (a LID, once known).
-    `in_front`: of one that waits, the one at the head of its recipient's line, if that is another."""
+    `in_front`: of one that waits, the one at the head of its recipient's line, if that is another.
+    `named`: the account with its number and name."""
 
     notification: Notification
     user: str
@@ -79,6 +84,7 @@ class Life:
     replies: tuple[Mapping[str, Any], ...] = ()
     identities: tuple[Mapping[str, Any], ...] = ()
     in_front: Notification | None = None
+    named: Named = NOBODY
 
 
 def conclusion(life: Life, now: int) -> str:

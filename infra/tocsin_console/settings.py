@@ -54,7 +54,9 @@ def list_settings(deployment: Deployment, output: Output) -> None:
         history = changes.read_history(deployment.outside_table) if history is None else history
         for scope, value in scoped.items():
             by = changed_by(history, setting.name, scope)
-            rows.append((setting.name, _where(scope), _shown(setting, value), default_of(setting), by))
+            rows.append(
+                (setting.name, _where(scope, deployment), _shown(setting, value), default_of(setting), by)
+            )
     output.record({"version": current.number, "at": json_moment(current.at), "by": current.by})
     output.table(["SETTING", "FOR", "VALUE", "DEFAULT", "CHANGED"], rows)
     _tell_invalid(current, output)
@@ -72,7 +74,7 @@ def show_setting(deployment: Deployment, name: str, output: Output) -> None:
     output.say(f"default  {default_of(setting)}")
     output.say(f"set for  the stack{''.join(f', or --{what}' for what in setting.per)}")
     for scope, value in scoped.items():
-        output.say(f"is       {_shown(setting, value)}  {_where(scope)}".rstrip())
+        output.say(f"is       {_shown(setting, value)}  {_where(scope, deployment)}".rstrip())
 
 
 def change(
@@ -292,5 +294,10 @@ def _plain(name: str, scoped: Mapping[str, Value]) -> dict[str, Any]:
     return {scope: _shown(setting, value) for scope, value in scoped.items()}
 
 
-def _where(scope: str) -> str:
-    return "" if scope == str(STACK) else scope
+def _where(scope: str, deployment: Deployment) -> str:
+    """For whom a value holds; an account with its number and name."""
+    if scope == str(STACK):
+        return ""
+    account = Scope.parse(scope).account
+    label = deployment.names.label(account) if account is not None else ""
+    return scope.replace(f"account={account}", f"account={label}") if label else scope

@@ -34,7 +34,7 @@ def list_sources(deployment: Deployment, output: Output) -> None:
             (
                 name,
                 source.kind,
-                ",".join(source.accounts),
+                deployment.names.labels(source.accounts),
                 state,
                 _number(use, "heard"),
                 moment(_number(use, "used_at")),
@@ -56,7 +56,7 @@ def show(deployment: Deployment, name: str, output: Output) -> None:
     for line in source_urls.lines(source.kind, url, name, source.account, "its key") if url else ():
         output.say(line)
     output.say(f"kind        {source.kind}{' (a file of your own)' if source.mapping else ''}")
-    output.say(f"accounts    {', '.join(source.accounts)}")
+    output.say(f"accounts    {deployment.names.labels(source.accounts)}")
     output.say(f"language    {source.language or '-'}")
     output.say(f"audiences   {', '.join(source.audiences) or 'all'}")
     output.say(f"recipients  {', '.join(source.recipients) or 'all'}")

@@ -17,6 +17,7 @@ from tocsin.notify.self_test import SelfTest
 from tocsin.notify.waiting import Waiting, lines_of
 from tocsin.timestamps import from_seconds
 from tocsin_console import account_health, masking, pace, pause, self_test
+from tocsin_console.account_names import Named
 from tocsin_console.connection import UNREACHABLE, look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NeedsAttention
@@ -77,7 +78,8 @@ class AccountStatus:
     `self_test`: its last self-test; `paused`: what an operator stopped, `pace`: how much it writes and what
     that holds back, in sentences; `quota`: of new chats, as WhatsApp told it last; `refusal`: what WhatsApp
     said when it refused the login, unless it has accepted one since; `challenge`: whether it asked for a
-    security check lately; `now`: seconds."""
+    security check lately; `now`: seconds; `named`: its number and name; `last_receipt`: when
+    the last receipt of a delivery or a reading came, in ms, to within some minutes."""
 
     account: str
     state: str
@@ -97,6 +99,13 @@ class AccountStatus:
     refusal: LoginRefusal | None = None
     challenge: Challenge | None = None
     now: float = 0.0
+    named: Named | None = None
+    last_receipt: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The account with its number and name."""
+        return self.named.label if self.named is not None else self.account
 
     @property
     def health(self) -> list[str]:
@@ -138,12 +147,14 @@ class AccountStatus:
     def to_json(self) -> dict[str, Any]:
         return {
             "account": self.account,
+            **(self.named or Named(self.account)).to_json(),
             "state": self.state,
             "last_state": self.last_state,
             "detail": self.detail,
             "since": json_moment(from_seconds(self.since or 0)),
             "connector": self.connector,
             "epoch": self.epoch,
+            "last_receipt": json_moment(self.last_receipt),
             "silent_for": None if self.silent_for is None else round(self.silent_for),
             "waiting": sum(self.waiting.values()),
             "waiting_for": dict(self.waiting),
@@ -206,12 +217,13 @@ def depths(
 
 def _print_accounts(accounts: list[AccountStatus], output: Output) -> None:
     output.table(
-        ["ACCOUNT", "STATE", "SINCE", "WAITING", "EPOCH", "CONNECTOR"],
+        ["ACCOUNT", "STATE", "SINCE", "LAST RECEIPT", "WAITING", "EPOCH", "CONNECTOR"],
         [
             (
-                item.account,
+                item.label,
                 item.state,
                 moment((item.since or 0) * 1000),
+                moment(item.last_receipt),
                 sum(item.waiting.values()),
                 item.epoch,
                 item.connector or "-",
@@ -276,4 +288,6 @@ def account_status(deployment: Deployment, name: str, clock: Callable[[], float]
         read_refusal(deployment.keys_table, name),
         read_challenge(deployment.keys_table, name, clock()),
         clock(),
+        deployment.names.of(name),
+        deployment.stores.hours.last_receipt(name),
     )

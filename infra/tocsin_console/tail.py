@@ -22,6 +22,7 @@ from tocsin.notify.redrive import UNREADABLE_RECORD
 from tocsin.notify.store.notifications import Notifications
 from tocsin.tables.notifications import notification_of
 from tocsin.timestamps import from_seconds, iso
+from tocsin_console.account_names import AccountNames
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError
 from tocsin_console.feed.line import Line, line_of
@@ -85,21 +86,24 @@ class Changes:
 
 @dataclass(frozen=True)
 class Tail:
-    """`accounts`: how many are served: with one, it isn't named in each line."""
+    """`accounts`: how many are served: with one, it isn't named in each line. `names`: what they
+    are called."""
 
     stream: Stream
     notifications: Notifications
     wanted: Callable[[Line], bool]
     changes: Changes
     accounts: int
+    names: AccountNames
     output: Output
 
     def read(self) -> None:
         """Tell what changed since the last read. Raises Behind, NoStream, botocore's errors."""
         for item in self.stream.read():
             for change in self._changed(item):
-                self.output.record(_to_json(change))
-                self.output.say(_told(change, with_account=self.accounts > 1))
+                named = self.names.of(change.line.account)
+                self.output.record(_to_json(change) | named.about())
+                self.output.say(_told(change, named.label if self.accounts > 1 else ""))
 
     def _changed(self, item: Item) -> Iterator[Change]:
         try:
@@ -135,6 +139,7 @@ def tail(
         sieve.judge(now()),
         Changes(now),
         len(deployment.accounts),
+        deployment.names,
         output,
     )
     end = clock() + seconds if seconds is not None else None
@@ -176,11 +181,11 @@ def _step(one: Tail) -> float:
     return EACH_SECONDS
 
 
-def _told(change: Change, *, with_account: bool) -> str:
+def _told(change: Change, account: str) -> str:
     line = change.line
-    account = (f"account {line.account}",) if with_account else ()
+    named = (f"account {account}",) if account else ()
     whom = f"{line.audience} {line.whom}"
-    parts = (moment(change.at), change.what, line.ticket, line.event, whom, line.id, *account)
+    parts = (moment(change.at), change.what, line.ticket, line.event, whom, line.id, *named)
     return "  ".join(parts)
 
 

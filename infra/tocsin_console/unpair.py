@@ -90,9 +90,10 @@ def take_back(deployment: Deployment, account: str, *, output: Output) -> None:
 
 def _loss(deployment: Deployment, account: str, connection: Connection) -> str:
     waiting = sum(1 for _ in deployment.stores.parking.waiting(account))
+    label = deployment.names.label(account)
     return (
-        f"the account '{account}' ({connection.state}) will be unlinked from its phone and its keys "
-        f"replaced; {waiting} waiting notifications and all new ones wait for the next link, or expire"
+        f"the account {label}, {connection.state}, will be unlinked from its phone and its keys replaced; "
+        f"{waiting} waiting notifications and all new ones wait for the next link, or expire"
     )
 
 

@@ -36,13 +36,16 @@ def list_waiting(
         of_account = waiting_list.of(account, most=MAX_ROWS + 1)
         cut = cut or len(of_account) > MAX_ROWS
         found += [one for one in of_account[:MAX_ROWS] if one.is_head or not heads]
+    names = deployment.names.all(one.row.account for one in found[:most])
     for one in found[:most]:
-        output.record(to_json(one))
+        output.record(to_json(one) | names[one.row.account].about())
     if not found:
         output.say("nothing waits")
         return
+    several = len(accounts) > 1
     output.table(
         [
+            *(("ACCOUNT",) if several else ()),
             "NOTIFICATION",
             "RECIPIENT",
             "WAITS FOR",
@@ -53,6 +56,7 @@ def list_waiting(
         ],
         [
             (
+                *((names[one.row.account].label,) if several else ()),
                 one.row.notification,
                 masking.phone(one.row.recipient),
                 one.row.cause,

@@ -60,7 +60,7 @@ _MENDS: Final[Mapping[str, str]] = {
 
 
 def _judged(account: AccountStatus) -> Finding:
-    saw = f"{account.account} is {account.state}, since {moment((account.since or 0) * 1000)}"
+    saw = f"{account.label} is {account.state}, since {moment((account.since or 0) * 1000)}"
     waiting = sum(account.waiting.values())
     if waiting:
         saw += f"; {waiting} notifications wait"

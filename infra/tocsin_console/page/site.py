@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tocsin.dynamo.errors import TableError
 from tocsin_console import audit, trouble
+from tocsin_console.account_names import FRESH_SECONDS, Named
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound
 from tocsin_console.output import iso_moment
@@ -31,6 +32,7 @@ SOON_SECONDS: Final = 0.1
 _THREADS = 12
 _READERS = 6
 _REREAD_SECONDS = 60.0
+_NAMES = "account names"
 _GONE = frozenset(
     {"ResourceNotFoundException", "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"}
 )
@@ -117,6 +119,15 @@ class Site:
         await asyncio.wait({running}, timeout=SOON_SECONDS)
         kept = self._kept.get(name)
         return kept[1] if kept is not None else None
+
+    def named(self, account: str) -> Named:
+        """The account with its number and name, as far as that is known; asks nobody."""
+        known: dict[str, Named] = self._kept.get(_NAMES, (0.0, {}))[1]
+        return known.get(account) or Named(account)
+
+    async def call_names(self) -> None:
+        """Know how the accounts are called: one request a minute, while pages are looked at."""
+        await self.soon(_NAMES, FRESH_SECONDS, lambda: self.deployment.names.all(self.deployment.accounts))
 
     def note(self, what: str, *, count: int = 1, note: str = "") -> None:
         """Write down that somebody did something, as `audit.write`. Raises Unwritten: it is done by then."""
@@ -212,6 +223,7 @@ def page(request: web.Request, name: str, *, status: int = 200, **values: Any) -
         news=session.told() if session else [],
         inside=session is not None,
         now=site.clock(),
+        named=site.named,
         **values,
     )
     return web.Response(text=text, content_type="text/html", charset="utf-8", status=status)
@@ -267,6 +279,8 @@ async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse
             form = await request.post()
             if not site.door.may_change(session, str(form.get("csrf", ""))):
                 return _problem(request, 403, STALE_FORM)
+        if not request.headers.get("X-Part"):
+            await site.call_names()
     try:
         return await handler(request)
     except (web.HTTPException, asyncio.CancelledError, ConnectionResetError):

@@ -124,11 +124,15 @@ def left(fake: FakeDeployment) -> tuple[Any, ...]:
 
 UNTOUCHED = (None, 2, ["support"], 1)
 ACTS = [
-    (unpairing, "the account 'default' (connected) will be unlinked", ("unpair", 2, ["support"], 1)),
+    (
+        unpairing,
+        "the account default (not linked), connected, will be unlinked",
+        ("unpair", 2, ["support"], 1),
+    ),
     (dropping, "all dead letters will be deleted for good: 2 that can be read", (None, 0, ["support"], 1)),
     (dropping_a_kind, "with the reason gone will be deleted for good: 1", (None, 1, ["support"], 1)),
     (dropping_events, "all refused events of the stack", (None, 2, ["support"], 0)),
-    (removing, "the account 'support' will no longer be served", (None, 2, [], 1)),
+    (removing, "the account support (not linked) will no longer be served", (None, 2, [], 1)),
 ]
 
 

@@ -203,7 +203,10 @@ def test_more_are_sent_only_to_whoever_agrees(fake: FakeDeployment, answer: str,
         redrive_letters(fake.deployment, Selection(), dry_run=False, output=output)
     except ConsoleError as error:
         assert str(error) == "nothing was done"  # noqa: PT017
-    assert "21 dead letters will be sent again to 21 recipients (account default). Go on?" in asked(output)
+    assert (
+        "21 dead letters will be sent again to 21 recipients (account default (not linked)). Go on?"
+        in asked(output)
+    )
     assert left(fake) == stays
 
 

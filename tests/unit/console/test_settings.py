@@ -161,6 +161,6 @@ def test_one_is_explained_with_all_its_values(fake: FakeDeployment, said: Said, 
     change(fake, said, "retries", "5", Scope("default"))
     settings.show_setting(fake.deployment, "retries", said.output)
     assert "a whole number of 0 to 8" in said.text
-    assert "is       5  account=default" in said.lines
+    assert "is       5  account=default (not linked)" in said.lines
     settings.show_setting(fake.deployment, "retries", told.output)
     assert told.records[0]["values"] == {"account=default": 5}

@@ -27,7 +27,7 @@ def shown(fake: FakeDeployment, said: Said, *, check: bool = False, after: float
 def test_a_connected_account_needs_no_word(fake: FakeDeployment, said: Said) -> None:
     fake.connector().says("connected")
     text = shown(fake, said, check=True)
-    assert said.lines[1].split()[:2] == ["default", "connected"]
+    assert said.lines[1].replace(" (not linked)", "").split()[:2] == ["default", "connected"]
     assert "default:" not in text
 
 
@@ -98,14 +98,19 @@ def test_an_account_is_unreachable_once_its_connectors_lease_is_over(
     """The lease goes on saying what its connector said last until another takes it over."""
     fake.connector().says(state)
     text = shown(fake, said, after=seconds)
-    assert said.lines[1].split()[:4] == ["default", "unreachable", "2026-11-18", "11:06:40"]
+    assert said.lines[1].replace(" (not linked)", "").split()[:4] == [
+        "default",
+        "unreachable",
+        "2026-11-18",
+        "11:06:40",
+    ]
     assert f"is the service running? its last state was {state}" in text
 
 
 def test_a_connector_that_beats_is_believed_until_its_lease_is_over(fake: FakeDeployment, said: Said) -> None:
     fake.connector().says("connected")
     shown(fake, said, check=True, after=14)
-    assert said.lines[1].split()[:2] == ["default", "connected"]
+    assert said.lines[1].replace(" (not linked)", "").split()[:2] == ["default", "connected"]
 
 
 def test_unreachable_is_told_from_the_last_beat_on(fake: FakeDeployment, told: Said) -> None:
@@ -128,7 +133,7 @@ def test_a_connector_without_a_heartbeat_is_gone(fake: FakeDeployment, said: Sai
     connector.says("connected")
     fake.deployment.keys_table.delete(Delete(heartbeat_key("c9")))
     text = shown(fake, said)
-    assert said.lines[1].split()[:3] == ["default", "unreachable", "-"]
+    assert said.lines[1].replace(" (not linked)", "").split()[:3] == ["default", "unreachable", "-"]
     assert "its connector is gone" in text
 
 

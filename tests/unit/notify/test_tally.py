@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tocsin.notify.store.hours import LAST_RECEIPT
 from tocsin.notify.tally import hours_in, merged, tally
 
 HOUR = 3_600_000
@@ -26,7 +27,9 @@ def test_outcomes_are_counted_by_account_and_hour() -> None:
 
 def test_a_failure_is_counted_by_its_reason_and_a_delivery_by_its_time() -> None:
     counts = tally([told("NotificationFailed", reason="expired"), told("NotificationDelivered", seconds=2.5)])
-    assert counts == {f"default {NOON}": {"Failed": 1, "dead#expired": 1, "Delivered": 1, "took#2": 1}}
+    assert counts == {
+        f"default {NOON}": {"Failed": 1, "dead#expired": 1, "Delivered": 1, "took#2": 1, LAST_RECEIPT: NOON}
+    }
 
 
 def test_a_change_of_identity_is_none_of_these_pictures() -> None:
@@ -50,3 +53,11 @@ def test_what_names_no_hour_is_left_out() -> None:
     assert list(hours_in({"default 3600000": {"Sent": 1}, "odd": {}, "default x": {}})) == [
         ("default", 3600000, {"Sent": 1})
     ]
+
+
+def test_of_receipts_the_last_moment_is_kept_and_never_added_up() -> None:
+    told = [("NotificationDelivered", {"account": "a"}, at, None) for at in (5, 9, 7)]
+    first = merged(None, tally(told))
+    assert first == {"a 0": {"Delivered": 3, LAST_RECEIPT: 9}}
+    assert merged(first, tally(told[:1])) == {"a 0": {"Delivered": 4, LAST_RECEIPT: 9}}
+    assert merged(first, {})["a 0"][LAST_RECEIPT] == 9

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tocsin.notify.notification import IDENTITY_CHANGED, OUTCOMES, State
-from tocsin.notify.store.hours import took_class
+from tocsin.notify.store.hours import LAST_RECEIPT, MARKS, RECEIPTS, took_class
 
 Tally = Mapping[str, Mapping[str, int]]
 """`ACCOUNT HOUR` (ms) → name → how many."""
@@ -29,6 +29,8 @@ def tally(told: Iterable[tuple[str, Mapping[str, Any], int, float | None]]) -> d
             continue
         hour = counts.setdefault(f"{detail.get('account', '-')} {at - at % _MS_PER_HOUR}", Counter())
         hour[name] += 1
+        if name in RECEIPTS:
+            hour[LAST_RECEIPT] = max(hour[LAST_RECEIPT], at)
         if name == _FAILED:
             hour[f"dead#{detail.get('reason', 'unknown')}"] += 1
         if seconds is not None:
@@ -42,7 +44,10 @@ def merged(before: object, counts: Tally) -> dict[str, dict[str, int]]:
     for hour, names in before.items() if isinstance(before, Mapping) else ():
         if isinstance(names, Mapping):
             known = {str(name): count for name, count in names.items() if isinstance(count, int)}
-            both.setdefault(str(hour), Counter()).update(known)
+            merge = both.setdefault(str(hour), Counter())
+            marks = {name: max(known.pop(name), merge[name]) for name in MARKS if name in known}
+            merge.update(known)
+            merge.update({name: at - merge[name] for name, at in marks.items()})
     return {hour: dict(names) for hour, names in both.items()}
 
 

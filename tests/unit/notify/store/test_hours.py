@@ -6,7 +6,7 @@ import pytest
 
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Put
-from tocsin.notify.store.hours import Hour, percentile, took_class
+from tocsin.notify.store.hours import LAST_RECEIPT, Hour, percentile, took_class
 from tocsin.notify.store.stores import Stores
 
 HOUR = 3_600_000
@@ -49,3 +49,21 @@ def test_a_percentile_is_the_upper_end_of_its_class(share: float, seconds: float
 
 def test_without_deliveries_there_is_no_percentile() -> None:
     assert percentile([Hour(0, {"Sent": 1})], 0.5) is None
+
+
+def test_the_last_receipt_is_of_the_newest_hour_that_has_one(stores: Stores) -> None:
+    assert stores.hours.last_receipt("default") is None
+    stores.hours.add("default", NOON, {"Delivered": 1, LAST_RECEIPT: NOON + 7})
+    stores.hours.add("default", NOON, {"Read": 1, LAST_RECEIPT: NOON + 9})
+    stores.hours.add("default", NOON + HOUR, {"Sent": 1})
+    assert stores.hours.last_receipt("default") == NOON + 9
+    first, _ = stores.hours.since("default", 0)
+    assert first.counts == {"Delivered": 1, "Read": 1}
+
+
+@pytest.mark.parametrize("moment", [{}, {LAST_RECEIPT: 5}, {LAST_RECEIPT: 2 * NOON}])
+def test_of_an_hour_without_a_moment_that_can_be_it_is_the_hour(
+    stores: Stores, moment: dict[str, int]
+) -> None:
+    stores.hours.add("default", NOON + 5, {"Delivered": 1, **moment})
+    assert stores.hours.last_receipt("default") == NOON

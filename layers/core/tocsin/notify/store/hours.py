@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from tocsin.dynamo.writes import Item, Update
@@ -24,17 +25,28 @@ TOOK_SECONDS: Final = (1, 2, 3, 5, 8, 13, 20, 30, 60, 120, 300, 900, 3600, 21600
 """Upper ends of the classes of times to deliver, in seconds. What took longer is in class
 `len(TOOK_SECONDS)`."""
 
+LAST_RECEIPT: Final = "last#receipt"
+"""Under this name stands a moment (ms), not a count."""
+
+MARKS: Final = frozenset({LAST_RECEIPT})
+"""Names whose values aren't added up: the latest counts."""
+
+RECEIPTS: Final = ("Delivered", "Read")
+
 _MS_PER_HOUR = 3_600_000
+_LOOKED_AT = 200
 _MAX_NAMES = 60
 """Of one write. Reasons come from our own code, and there are fewer; an item stays far below 400 KB."""
 
 
 @dataclass(frozen=True)
 class Hour:
-    """The counts of one hour. `began_at`: ms."""
+    """The counts of one hour. `began_at`: ms. `last_receipt`: when in it the last receipt of a delivery or a
+    reading came (ms), as far as it was written down."""
 
     began_at: int
     counts: Counts
+    last_receipt: int | None = None
 
     def of(self, name: str) -> int:
         return self.counts.get(name, 0)
@@ -57,7 +69,23 @@ class Hours:
         kept = {name: count for name, count in sorted(counts.items())[:_MAX_NAMES] if count}
         if kept:
             expire_at = self._table.expire_at(began)
-            self._table.update(Update(hour_key(account, began), set={"expire_at": expire_at}, add=kept))
+            # Of two writers at once the earlier may stay: it is for people, and off by minutes at most.
+            marks = {name: kept.pop(name) for name in MARKS if name in kept}
+            marks["expire_at"] = expire_at
+            self._table.update(Update(hour_key(account, began), set=marks, add=kept))
+
+    def last_receipt(self, account: str) -> int | None:
+        """When the last receipt came (ms), in the last 200 hours that have anything. Of hours from before
+        moments were written down, when the hour began."""
+        for item in islice(self._table.latest(hours_pk(account), "~"), _LOOKED_AT):
+            hour = _read(item)
+            if hour is None:
+                continue
+            if hour.last_receipt is not None:
+                return hour.last_receipt
+            if any(hour.of(name) for name in RECEIPTS):
+                return hour.began_at
+        return None
 
     def since(self, account: str, moment: int) -> Iterator[Hour]:
         """The hours that have anything and didn't end before `moment` (ms), oldest first. A damaged one is
@@ -97,6 +125,9 @@ def _read(item: Item) -> Hour | None:
     counts = {
         name: value
         for name, value in item.items()
-        if name not in ("pk", "sk", "expire_at") and isinstance(value, int)
+        if name not in ("pk", "sk", "expire_at", *MARKS) and isinstance(value, int)
     }
-    return Hour(int(began) * _MS_PER_HOUR, counts)
+    began_at, last = int(began) * _MS_PER_HOUR, item.get(LAST_RECEIPT)
+    # Earlier versions add it up as if it were a count.
+    is_within = isinstance(last, int) and began_at <= last < began_at + _MS_PER_HOUR
+    return Hour(began_at, counts, last if is_within else None)  # type: ignore[arg-type]
