@@ -181,6 +181,21 @@ def test_a_device_whose_count_begins_anew_is_served_though_the_clock_went_back(w
     assert wired.receive(asked).outcome == "resent"
 
 
+@pytest.mark.parametrize(("jump", "archived"), [(-DAY, True), (30, False)], ids=["a day", "a moment"])
+def test_a_session_that_breaks_after_the_clock_went_back_is_archived_once_more(
+    wired: WiredFunctions, jump: int, archived: bool
+) -> None:
+    """Once an hour, by a clock that may be wrong: what it wrote then must not hold for that day."""
+    for count in range(2):
+        wired.receive(garbled(wired, "B1", count=count))
+    assert facts(wired) is None
+    wired.tell(2)
+    wired.paired.now += jump
+    for count in range(2):
+        wired.receive(garbled(wired, "B2", count=count))
+    assert (facts(wired) is None) is archived
+
+
 def test_twin_that_goes_by_the_clock_sends_it_for_as_long_as_it_is_asked(
     wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,8 +168,8 @@ ROOMS: Mapping[str, Room] = {
         ("botocore", "jinja2", "jsonschema", "phonenumbers"),
     ),
     _PACE: Room((_SETTINGS,)),
-    "tocsin.keys": Room(("tocsin.signal", *_STORAGE)),
-    "tocsin.accounts": Room(("tocsin.dynamo", "tocsin.sealing", "tocsin.tables")),
+    "tocsin.keys": Room(("tocsin.signal", "tocsin.timestamps", *_STORAGE)),
+    "tocsin.accounts": Room(("tocsin.dynamo", "tocsin.sealing", "tocsin.tables", "tocsin.timestamps")),
     "tocsin.people": Room(
         ("tocsin.dynamo", "tocsin.sealing", "tocsin.tables", "tocsin.timestamps"), ("phonenumbers",)
     ),

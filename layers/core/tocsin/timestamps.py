@@ -15,6 +15,16 @@ def to_seconds(milliseconds: int) -> int:
     return milliseconds // 1000
 
 
+CLOCKS_APART_SECONDS = 60
+"""By so much the clock of who wrote a moment may be ahead of who reads it."""
+
+
+def is_recent(at: float, now: float, lasts: float) -> bool:
+    """Whether a moment was less than `lasts` ago (all in seconds). One that lies far ahead wasn't: only a
+    wrong clock wrote it, and what it says would else hold until the right one is there."""
+    return -CLOCKS_APART_SECONDS <= now - at < lasts
+
+
 def iso(milliseconds: float) -> str:
     """Return UTC to the millisecond. `milliseconds`: since the epoch."""
     moment = datetime.fromtimestamp(milliseconds / 1000, UTC)

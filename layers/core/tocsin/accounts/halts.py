@@ -14,6 +14,7 @@ from tocsin.accounts.state import AccountState
 from tocsin.dynamo.table import Table
 from tocsin.dynamo.writes import Delete, Put, Update
 from tocsin.tables.keys import deaf_key, halt_key
+from tocsin.timestamps import is_recent
 
 DEAF_SECONDS: Final = 3600
 """For so long it is remembered that a process ended because the account's sockets were deaf."""
@@ -70,4 +71,4 @@ def note_deaf(table: Table, account: str, now: float) -> None:
 def was_deaf(table: Table, account: str, now: float) -> bool:
     """Whether a process ended so within the last hour."""
     at = (table.get(deaf_key(account)) or {}).get("at")
-    return isinstance(at, int) and now - at < DEAF_SECONDS
+    return isinstance(at, int) and is_recent(at, now, DEAF_SECONDS)

@@ -23,6 +23,7 @@ from tocsin.sealing import DamagedRecord, Place
 from tocsin.signal.session import merge
 from tocsin.signal.state import Record
 from tocsin.tables.keys import address_key, credentials_key, outbound_key
+from tocsin.timestamps import is_recent
 
 PROOF = "proof"
 """The sealed attribute that says which LID a number has. The plain ones beside it decide nothing."""
@@ -103,7 +104,7 @@ def doubt(context: KeyContext, pn: str) -> bool:
     """Something contradicts what is known of a number: it is asked for before anything is sent there. False
     if WhatsApp was asked just now: then that answer holds."""
     known = read_known(context, pn)
-    if known is None or context.now() - known.at < JUST_NOW_SECONDS:
+    if known is None or is_recent(known.at, context.now(), JUST_NOW_SECONDS):
         return False
     update = Update(
         address_key(context.account, pn), set={"doubted_at": context.now()}, when=(Exists(PROOF),)
@@ -150,7 +151,7 @@ def note_absent(context: KeyContext, pn: str) -> None:
     key = address_key(context.account, pn)
     item = context.table.get(key)
     known = open_known(context, pn, item)
-    if known is not None and context.now() - known.at < JUST_NOW_SECONDS:
+    if known is not None and is_recent(known.at, context.now(), JUST_NOW_SECONDS):
         return
     update = Update(key, set={"absent_at": context.now()}, when=(as_read(PROOF, item),))
     with suppress(ConditionFailed):
@@ -196,7 +197,7 @@ def _holds(context: KeyContext, known: KnownAddress | None, lid: str) -> bool:
     """Whether it is known already that a number is this LID's, and was told lately."""
     if known is None or known.lid != lid or known.doubted or known.moved_to is not None:
         return False
-    return context.now() - known.at < FRESH_SECONDS
+    return is_recent(known.at, context.now(), FRESH_SECONDS)
 
 
 def _incarnation(context: KeyContext) -> int:

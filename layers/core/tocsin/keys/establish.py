@@ -25,6 +25,7 @@ from tocsin.signal.session import archive_current, start
 from tocsin.signal.state import Record, State
 from tocsin.signal.x3dh import Local, PreKeyBundle, initiate
 from tocsin.tables.keys import outbound_key
+from tocsin.timestamps import is_recent
 
 # One broken session is archived, or rebuilt on demand of retry receipts, at most once in this time.
 REBUILD_SECONDS = 3600
@@ -237,7 +238,7 @@ def mark_stale(context: KeyContext, incarnation: int, user: str, device: int) ->
     def attempt(current: Try) -> bool:
         sessions = follow(context, incarnation, user, current, device=device)
         inbound = sessions.inbound(device)
-        if inbound is not None and context.now() - inbound.rebuilt < REBUILD_SECONDS:
+        if inbound is not None and is_recent(inbound.rebuilt, context.now(), REBUILD_SECONDS):
             return False
         turn = Turn(sessions, current.leap)
         if not _end(turn, device, rebuilt=context.now()):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from tocsin.notify.failure import Wait
 from tocsin.notify.hold import NUMBER_MOVED
-from tocsin.timestamps import from_seconds
+from tocsin.timestamps import from_seconds, is_recent
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID, mask
 
@@ -70,7 +70,7 @@ class NumberOwners:
 
     def is_due(self, known: KnownAddress) -> bool:
         """Whether WhatsApp must be asked again before a send."""
-        is_old = self._clock() - known.at > ASKED_SECONDS
+        is_old = not is_recent(known.at, self._clock(), ASKED_SECONDS)
         return known.doubted or known.moved_to is not None or is_old
 
     def is_held(self, known: KnownAddress) -> bool:

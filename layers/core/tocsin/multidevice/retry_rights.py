@@ -25,12 +25,12 @@ from tocsin.multidevice.retry_case import Case, Ignored, addressees, recovery_of
 from tocsin.notify.content import Withheld
 from tocsin.notify.failure import Permanent
 from tocsin.notify.hold import NUMBER_MOVED
-from tocsin.notify.notification import Notification, State
+from tocsin.notify.notification import Notification, Recovery, State
 from tocsin.notify.store.stores import Stores
 from tocsin.settings.declared import RECOVERIES_PER_HOUR
 from tocsin.settings.reader import CurrentSettings, unchanged_settings
 from tocsin.tables.names import id_of_message, is_lid
-from tocsin.timestamps import from_seconds
+from tocsin.timestamps import from_seconds, is_recent, to_seconds
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.receipts import RetryRequest
@@ -126,13 +126,15 @@ class RetryRights:
             raise Ignored("foreign-device")
         device = JID.parse(user).with_device(request.requester.device)
         previous = recovery_of(notification, str(device))
-        age = self._now_ms() - previous.at if previous else 0
-        # Of a clock that was ahead nobody knows how old it is.
-        if previous and request.count <= previous.count and 0 <= age < REPLAY_SECONDS * 1000:
+        if previous and request.count <= previous.count and self._is_replay(previous):
             raise Ignored("replayed")
         served = previous.served if previous else 0
         since = previous.since if previous and previous.since else asked_at
         return Case(account, request, notification, user, device.device, cause, served, since)
+
+    def _is_replay(self, previous: Recovery) -> bool:
+        """Whether a count that was served before can't be that of a device which lost its counter."""
+        return is_recent(to_seconds(previous.at), self._clock(), REPLAY_SECONDS)
 
     def _was_written_to(
         self, account: Account, request: RetryRequest, user: str, notification: Notification

@@ -32,7 +32,7 @@ from tocsin.notify.transport import Address, Outgoing, Sent
 from tocsin.sealing import DamagedRecord
 from tocsin.signal.padding import pad
 from tocsin.tables.names import is_group, is_lid, message_id_of, user_of
-from tocsin.timestamps import from_seconds
+from tocsin.timestamps import from_seconds, is_recent
 from tocsin.whatsapp.errors import WireError
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.message import message_stanza, peer_message_stanza
@@ -306,7 +306,8 @@ class MultiDevice:
         stale = {
             device for device in reservation.in_need(reservation.chains) if (user, device) not in unreachable
         }
-        outdated = refresh or self._clock() - reservation.checked_at > list_lifetime(reservation.number)
+        lasts = list_lifetime(reservation.number)
+        outdated = refresh or not is_recent(reservation.checked_at, self._clock(), lasts)
         return frozenset(stale) if stale or (outdated and user not in asked) else None
 
     def _prepare(

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from tocsin.notify.attachments import IMAGES, Bucket
 from tocsin.notify.failure import Permanent, Wait
-from tocsin.timestamps import from_seconds
+from tocsin.timestamps import from_seconds, is_recent
 from tocsin.whatsapp.media import DOCUMENT, IMAGE, KEY_BYTES, Upload, dimensions, encrypt
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Uploads:
         known = account.keys.sending.read_upload(name)
         if known is not None:
             upload = unpacked(known)
-            if self._clock() - upload.uploaded_at < FRESH_SECONDS:
+            if is_recent(upload.uploaded_at, self._clock(), FRESH_SECONDS):
                 return upload
         with self._in_memory():
             upload = self._of_file(account, attachment)
@@ -95,7 +95,7 @@ class Uploads:
         if shared is not None:
             upload = unpacked(shared)
             same = upload.file_sha256 == sha256(file.body).digest()
-            if same and self._clock() - upload.uploaded_at < SHARED_SECONDS:
+            if same and is_recent(upload.uploaded_at, self._clock(), SHARED_SECONDS):
                 return upload
         upload = self._upload(account, file, kind)
         account.keys.sending.keep_upload(name, packed(upload), replace=True)
