@@ -20,8 +20,6 @@ from tocsin_console.output import Output
 if TYPE_CHECKING:
     from tocsin_console.people import People
 
-DEFAULT_TEXT = "Halo"
-
 MAX_TEXT = 200
 """Characters. A longer one makes a QR that small cameras don't read."""
 

@@ -7,7 +7,6 @@ secret that a QR code would have shown. From there on both ways are one.
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 from dataclasses import dataclass, field
 
@@ -17,6 +16,7 @@ from google.protobuf.message import DecodeError as ProtobufError
 
 from tocsin.signal.curve import KeyPair, agree, key_pair
 from tocsin.signal.errors import InvalidKey
+from tocsin.signal.kdf import hkdf
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.jid import SERVER
 from tocsin.whatsapp.link_code import unwrap_ephemeral, wrap_ephemeral
@@ -274,22 +274,20 @@ class WaitingCompanion:
         try:
             sealed = finish.require_child("link_code_pairing_wrapped_key_bundle").bytes(156)
             shared = agree(ephemeral.private, companion_ephemeral)
-            key = _hkdf(shared, sealed[:32], b"link_code_pairing_key_bundle_encryption_key")
+            key = hkdf(shared, 32, salt=sealed[:32], info=b"link_code_pairing_key_bundle_encryption_key")
             opened = AESGCM(key).decrypt(sealed[32:44], sealed[44:], None)
             if opened[:64] != identity + account_key.public:
                 raise LinkFailed("the companion's key bundle names other identities")
-            return _hkdf(
-                shared + agree(account_key.private, identity) + opened[64:], bytes(32), b"adv_secret"
+            return hkdf(
+                shared + agree(account_key.private, identity) + opened[64:],
+                32,
+                salt=bytes(32),
+                info=b"adv_secret",
             )
         except (InvalidTag, InvalidKey):
             raise LinkFailed("the code was mistyped: the companion's key bundle can't be opened") from None
         except InvalidStanza as error:
             raise LinkFailed(f"the companion's answer to the code is malformed: {error.reason}") from error
-
-
-def _hkdf(secret: bytes, salt: bytes, info: bytes) -> bytes:
-    """HKDF-SHA256, one block of 32 bytes."""
-    return hmac.digest(hmac.digest(salt, secret, "sha256"), info + b"\x01", "sha256")
 
 
 def typed(code: str) -> str:

@@ -23,6 +23,7 @@ from google.protobuf.message import DecodeError as ProtobufError
 
 from tocsin.signal.curve import KeyPair, agree, key_pair
 from tocsin.signal.errors import InvalidKey
+from tocsin.signal.kdf import hkdf
 from tocsin.whatsapp.proto.passkey_pb2 import (
     CompanionEphemeralIdentity,
     EncryptedPairingRequest,
@@ -207,7 +208,7 @@ class PhoneHalf:
     def _check_proof(self, payload: bytes, proof: bytes) -> None:
         if self.scanned is None:
             raise CeremonyRefused("a proof, though this phone scanned no code")
-        key = _hkdf(self.scanned, bytes(32), b"shortcake-passkey-handoff-v1")
+        key = hkdf(self.scanned, 32, salt=bytes(32), info=b"shortcake-passkey-handoff-v1")
         if not hmac.compare_digest(hmac.digest(key, payload, "sha256"), proof):
             raise CeremonyRefused("the handoff proof is of another code than the one scanned")
 
@@ -222,7 +223,7 @@ class PhoneHalf:
         except InvalidKey as error:
             raise CeremonyRefused("the companion's key is of low order") from error
         salt = f"Companion Pairing {self._theirs.device_type} with ref {self._theirs.ref}"
-        self._key = _hkdf(shared, salt.encode(), b"Pairing Information Encryption Key")
+        self._key = hkdf(shared, 32, salt=salt.encode(), info=b"Pairing Information Encryption Key")
         digest = hashlib.sha256(nonce + self._ephemeral.public).digest()
         number = int.from_bytes(bytes(a ^ b for a, b in zip(self._nonce[:5], digest[:5], strict=True)), "big")
         code = "".join(ALPHABET[number >> shift & 31] for shift in range(35, -1, -5))
@@ -243,7 +244,3 @@ class PhoneHalf:
         if len(request.adv_secret) != 32:
             raise CeremonyRefused("the pairing request has no secret of 32 bytes")
         return request.adv_secret
-
-
-def _hkdf(secret: bytes, salt: bytes, info: bytes) -> bytes:
-    return hmac.digest(hmac.digest(salt, secret, "sha256"), info + b"\x01", "sha256")

@@ -22,8 +22,6 @@ from tocsin_whatsapp_server.groups import Groups
 from tocsin_whatsapp_server.media import TICKET_SECONDS, MediaStore
 from tocsin_whatsapp_server.stanzas import bundle, device_list, iq_error, key_digest, result
 
-Children = tuple[Node, ...]
-
 
 class Queries:
     """`answer` takes a request of a device, in the state the directory has at that moment."""

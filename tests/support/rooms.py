@@ -177,7 +177,14 @@ ROOMS: Mapping[str, Room] = {
     "tocsin.tables": Room(("tocsin.dynamo.writes",)),
     "tocsin.dynamo": Room((), ("botocore",)),
     "tocsin.whatsapp": Room(
-        ("tocsin.nesting", "tocsin.signal.curve", "tocsin.signal.errors", "tocsin.signal.x3dh"),
+        (
+            "tocsin.nesting",
+            "tocsin.signal.curve",
+            "tocsin.signal.errors",
+            "tocsin.signal.kdf",
+            "tocsin.signal.wire",
+            "tocsin.signal.x3dh",
+        ),
         ("cryptography", "google"),
         pure=True,
     ),

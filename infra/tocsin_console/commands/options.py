@@ -17,6 +17,7 @@ from tocsin_console.examples import epilog_of
 from tocsin_console.output import Output
 
 if TYPE_CHECKING:
+    from tocsin.settings.values import Scope
     from tocsin_console.deployment import Deployment
 
 Run = Callable[[argparse.Namespace, "Deployment", Output], None]
@@ -180,3 +181,12 @@ def _seconds(text: str) -> float:
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError("seconds, 0 or more")
     return value
+
+
+def scope_of(args: argparse.Namespace, deployment: Deployment) -> Scope:
+    """What --account and --audience narrow a setting or a pause to. Raises Usage for an account that isn't
+    served: nobody would heed it."""
+    from tocsin.settings.values import Scope
+
+    account = deployment.account(args.account) if args.account is not None else None
+    return Scope(account, args.audience)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from tocsin_console.commands.options import add_command
+from tocsin_console.commands.options import add_command, scope_of
 from tocsin_console.output import Output
 
 if TYPE_CHECKING:
-    from tocsin.settings.values import Scope
     from tocsin_console.commands.options import Commands
     from tocsin_console.deployment import Deployment
 
@@ -33,19 +32,12 @@ def register(commands: Commands) -> None:
 def run_pause(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import pause
 
-    scope = _scope(args, deployment)
+    scope = scope_of(args, deployment)
     pause.pause(deployment, scope, output)
 
 
 def run_resume(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import pause
 
-    scope = _scope(args, deployment)
+    scope = scope_of(args, deployment)
     pause.resume(deployment, scope, output)
-
-
-def _scope(args: argparse.Namespace, deployment: Deployment) -> Scope:
-    from tocsin.settings.values import Scope
-
-    account = deployment.account(args.account) if args.account is not None else None
-    return Scope(account, args.audience)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from tocsin_console.commands.options import add_command, count, reveal_option
+from tocsin_console.commands.options import add_command, count, reveal_option, scope_of
 from tocsin_console.output import Output
 
 if TYPE_CHECKING:
-    from tocsin.settings.values import Scope
     from tocsin_console.commands.options import Commands
     from tocsin_console.deployment import Deployment
 
@@ -59,7 +58,7 @@ def run_show(args: argparse.Namespace, deployment: Deployment, output: Output) -
 def run_set(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import settings
 
-    change = settings.Change(args.name, args.value, _scope(args, deployment))
+    change = settings.Change(args.name, args.value, scope_of(args, deployment))
     settings.change(deployment, [change], output)
 
 
@@ -89,11 +88,3 @@ def run_restore(args: argparse.Namespace, deployment: Deployment, output: Output
     from tocsin_console import settings
 
     settings.restore(deployment, args.version, output)
-
-
-def _scope(args: argparse.Namespace, deployment: Deployment) -> Scope:
-    from tocsin.settings.values import Scope
-
-    # An account that isn't served is refused here: a value for it would be heeded by nobody.
-    account = deployment.account(args.account) if args.account is not None else None
-    return Scope(account, args.audience)

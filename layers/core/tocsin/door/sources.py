@@ -16,11 +16,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from tocsin.tables.notifications import source_key
-
 if TYPE_CHECKING:
     from tocsin.dynamo.writes import Item, Value
-    from tocsin.sealing import Place
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 GROUP = re.compile(r"[0-9]{1,20}(-[0-9]{10})?@g[.]us")
@@ -197,10 +194,3 @@ def problems_of(source: Source) -> Iterable[str]:
             yield f"there is no audience '{one}': {', '.join(AUDIENCES)}"
     if not 1 <= source.per_minute <= MAX_PER_MINUTE:
         yield f"a rate is 1 to {MAX_PER_MINUTE} requests a minute"
-
-
-def secret_place(name: str, attribute: str) -> Place:
-    """Where the secret of a help desk is sealed to. `attribute`: SECRET or FORMER_SECRET."""
-    from tocsin.sealing import Place
-
-    return Place(*source_key(name), attribute)

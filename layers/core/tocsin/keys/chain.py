@@ -19,6 +19,7 @@ from tocsin.keys.errors import Staleness
 from tocsin.keys.proof import PHONE, name_of, vouched_by
 from tocsin.sealing import DamagedRecord
 from tocsin.signal.state import SendingChain, decode_chain, encode_chain
+from tocsin.signal.wire import varint
 from tocsin.tables.keys import chain_attribute, tag_attribute
 
 _VERSION = 1
@@ -86,8 +87,8 @@ def _is_proven(device: int, chain: Chain, phone: Chain | None) -> bool:
 
 
 def pack(chain: Chain) -> bytes:
-    header = bytes((_VERSION,)) + _varint(_zigzag(chain.origin)) + _varint(_zigzag(chain.born))
-    return header + _varint(chain.created) + encode_chain(chain.sending)
+    header = bytes((_VERSION,)) + varint(_zigzag(chain.origin)) + varint(_zigzag(chain.born))
+    return header + varint(chain.created) + encode_chain(chain.sending)
 
 
 def unpack(packed: bytes) -> Chain:
@@ -124,7 +125,7 @@ def chain_devices(outbound: Item) -> list[int]:
 
 def write_origin(origin: int) -> bytes:
     """A number of the counter that a chain starts at, as the stored forms have it."""
-    return _varint(_zigzag(origin))
+    return varint(_zigzag(origin))
 
 
 def read_origin(packed: bytes, start: int = 0) -> tuple[int, int]:
@@ -139,15 +140,6 @@ def _zigzag(number: int) -> int:
 
 def _unzigzag(number: int) -> int:
     return number // 2 if number % 2 == 0 else -(number + 1) // 2
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
 
 
 def _read_varint(data: bytes, position: int) -> tuple[int, int]:

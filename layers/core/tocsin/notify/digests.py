@@ -10,7 +10,7 @@ The first one is suppressed last: as long as it isn't, whoever takes its order a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tocsin.notify.content import Text
@@ -94,11 +94,6 @@ def end_gathered(digest: Notification, person: Person, stores: Stores, at: int) 
         except NotificationMissing:
             continue
         stores.people.leave_line(one.account, person.id, one.turn)
-
-
-def tickets_of(digest: Notification) -> Iterable[str]:
-    """Return the tickets that a digest names, each once."""
-    return dict.fromkeys(ticket for _, ticket in digest.digest_of)
 
 
 def _fits(one: Notification, first: Notification) -> bool:

@@ -7,7 +7,6 @@ as by QR. All functions are pure: entropy comes in.
 from __future__ import annotations
 
 import hashlib
-import hmac
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from tocsin.signal.curve import KeyPair, agree
+from tocsin.signal.kdf import hkdf
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.jid import JID, SERVER
 from tocsin.whatsapp.node import Node
@@ -91,15 +91,10 @@ def key_bundle(
     """
     shared = agree(ephemeral.private, primary_ephemeral)
     identities = agree(identity.private, primary_identity)
-    key = _hkdf(shared, salt, b"link_code_pairing_key_bundle_encryption_key")
+    key = hkdf(shared, 32, salt=salt, info=b"link_code_pairing_key_bundle_encryption_key")
     plaintext = identity.public + primary_identity + secret
     wrapped = salt + nonce + AESGCM(key).encrypt(nonce, plaintext, None)
-    return KeyBundle(wrapped, _hkdf(shared + identities + secret, bytes(32), b"adv_secret"))
-
-
-def _hkdf(secret: bytes, salt: bytes, info: bytes) -> bytes:
-    """HKDF-SHA256, one block of 32 bytes."""
-    return hmac.digest(hmac.digest(salt, secret, "sha256"), info + b"\x01", "sha256")
+    return KeyBundle(wrapped, hkdf(shared + identities + secret, 32, salt=bytes(32), info=b"adv_secret"))
 
 
 def companion_hello(phone: JID, noise_public: bytes, wrapped_ephemeral: bytes) -> Node:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from tocsin.signal.wire import varint
 from tocsin.whatsapp.jid import JID
 
 if TYPE_CHECKING:
@@ -64,21 +65,12 @@ _BY_CHAT: Final = b"\x08\x00\x10\x01"
 _MESSAGE_EDIT: Final = 14
 
 
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
 def _field(number: int, value: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(value)) + value
+    return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 def _number(number: int, value: int) -> bytes:
-    return _varint(number << 3) + _varint(value)
+    return varint(number << 3) + varint(value)
 
 
 def carried(timer: Timer | None, *, group: bool = False) -> bytes:

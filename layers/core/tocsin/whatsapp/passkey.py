@@ -25,6 +25,7 @@ from google.protobuf.message import DecodeError as ProtobufError
 from tocsin.nesting import nested_too_deep
 from tocsin.signal.curve import KeyPair, agree
 from tocsin.signal.errors import InvalidKey
+from tocsin.signal.kdf import hkdf
 from tocsin.whatsapp import iq, link_code
 from tocsin.whatsapp.errors import InvalidStanza
 from tocsin.whatsapp.node import Node
@@ -141,7 +142,7 @@ def to_base64url(content: bytes) -> str:
 
 def handoff_key(adv_secret: bytes) -> bytes:
     """What proves to the phone that we also showed the code that it scanned. `adv_secret`: of that code."""
-    return _hkdf(adv_secret, bytes(32), b"shortcake-passkey-handoff-v1")
+    return hkdf(adv_secret, 32, salt=bytes(32), info=b"shortcake-passkey-handoff-v1")
 
 
 def handoff_proof(key: bytes, prologue: bytes) -> bytes:
@@ -202,7 +203,7 @@ def agreement(ours: Prologue, theirs: Primary) -> Agreement:
         shared = agree(ours.ephemeral.private, theirs.public_key)
     except InvalidKey as exc:
         raise InvalidStanza("the phone's key is of low order") from exc
-    key = _hkdf(shared, encryption_salt(ours), b"Pairing Information Encryption Key")
+    key = hkdf(shared, 32, salt=encryption_salt(ours), info=b"Pairing Information Encryption Key")
     digest = hashlib.sha256(ours.nonce + theirs.public_key).digest()
     return Agreement(
         key, link_code.make_code(bytes(a ^ b for a, b in zip(theirs.nonce[:5], digest, strict=False)))
@@ -222,11 +223,6 @@ def encrypted_pairing_request(
     )
     sealed = AESGCM(key).encrypt(iv, request.SerializeToString(), None)
     return EncryptedPairingRequest(encrypted_payload=sealed, iv=iv).SerializeToString()
-
-
-def _hkdf(secret: bytes, salt: bytes, info: bytes) -> bytes:
-    """HKDF-SHA256, one block of 32 bytes."""
-    return hmac.digest(hmac.digest(salt, secret, "sha256"), info + b"\x01", "sha256")
 
 
 # Stanzas

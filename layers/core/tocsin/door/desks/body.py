@@ -13,8 +13,6 @@ from tocsin.notify.events.checks import MAX_NESTED
 MAX_FIELDS: Final = 2000
 MAX_FORM_DEPTH: Final = 10
 
-REPLACEMENT: Final = "\ufffd"
-
 
 class Unreadable(ValueError):
     """No object is in it. The text is a violation, which quotes nothing of the body."""
