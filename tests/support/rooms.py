@@ -97,7 +97,7 @@ ROOMS: Mapping[str, Room] = {
         ("boto3", "botocore", "rich"),
     ),
     "tocsin_console": Room(
-        ("tocsin.bootstrap", *_BELOW_BOOTSTRAP),
+        _BELOW_BOOTSTRAP,
         ("aiohttp", "argcomplete", "botocore", "jinja2", "segno", "wcwidth"),
     ),
     "tocsin_whatsapp_server": Room(
@@ -243,7 +243,8 @@ _OF_TESTS = re.compile(
 
 def arrows_to_tests(modules: Mapping[str, Path]) -> list[Arrow]:
     """The imports of what may name a test module. Other files aren't parsed: there are hundreds."""
-    return arrows({name: path for name, path in modules.items() if _OF_TESTS.search(path.read_text("utf-8"))})
+    may = {name: path for name, path in modules.items() if _OF_TESTS.search(path.read_text("utf-8"))}
+    return [arrow for name, path in may.items() for arrow in _arrows(name, path, modules)]
 
 
 def _arrows(module: str, path: Path, modules: Mapping[str, Path]) -> Iterator[Arrow]:
