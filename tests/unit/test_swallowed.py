@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -87,16 +88,21 @@ def is_told(handler: ast.AST) -> bool:
     )
 
 
-def swallowing(source: str) -> list[str]:
+@cache
+def read(source: str) -> Function:
     found = Function()
     found.visit(ast.parse(source))
+    return found
+
+
+def swallowing(source: str) -> list[str]:
+    found = read(source)
     return [name for name, handler in found.caught if not is_told(handler)]
 
 
 def endless(source: str) -> list[str]:
     """Loops that neither wait for anything, nor give something away, nor can end."""
-    found = Function()
-    found.visit(ast.parse(source))
+    found = read(source)
     ways_on = (ast.Await, ast.Yield, ast.YieldFrom, ast.Return, ast.Break, ast.Raise)
     return [name for name, loop in found.loops if not any(isinstance(one, ways_on) for one in ast.walk(loop))]
 
