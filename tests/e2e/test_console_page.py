@@ -93,7 +93,9 @@ def chromium() -> Iterator[Any]:
 
 def opened(chromium: Any, browser: Browser, scheme: str = "light", width: int = 1280, **more: Any) -> Any:
     """A tab in which the browser's session goes on."""
-    context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": 860}, **more)
+    context = chromium.new_context(
+        color_scheme=scheme, viewport={"width": width, "height": 860}, reduced_motion="reduce", **more
+    )
     name, _, value = browser.cookie.partition("=")
     context.add_cookies([{"name": name, "value": value, "url": browser.own}])
     return context.new_page()

@@ -115,7 +115,7 @@ def _first_line(one: Notification, text: str) -> str:
 
 
 def _saying(text: str) -> str:
-    """The first line, and the next one too where the first only greets."""
+    """The first line that says something: one that only greets is left out."""
     lines = (part.strip() for part in text.split("\n") if part.strip())
     first = next(lines, "")
-    return f"{first} {next(lines, '')}".strip() if first.endswith((",", ":")) else first
+    return next(lines, first) if first.endswith(",") else first

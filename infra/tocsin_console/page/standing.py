@@ -49,6 +49,16 @@ class Standing:
     sentence: str
     needs: tuple[Need, ...] = ()
 
+    @property
+    def lead(self) -> str:
+        """Its first sentence, which says the most."""
+        first, stop, rest = self.sentence.partition(". ")
+        return first + "." if stop and rest else self.sentence
+
+    @property
+    def rest(self) -> str:
+        return self.sentence.removeprefix(self.lead).strip()
+
 
 def standing(
     accounts: Sequence[AccountStatus] | None, queues: Mapping[str, int] | None, arrived: int | None

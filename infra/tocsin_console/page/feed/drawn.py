@@ -6,6 +6,7 @@ from typing import Any
 
 from tocsin_console.feed.line import Line
 from tocsin_console.page import shown
+from tocsin_console.page.phone import runs
 
 
 def line_json(line: Line) -> dict[str, Any]:
@@ -17,7 +18,7 @@ def line_json(line: Line) -> dict[str, Any]:
         "ticket": shown.line(line.ticket, 60),
         "event": line.event,
         "who": shown.line(line.whom, 80),
-        "text": shown.line(line.text),
+        "text": shown.line("".join(run.text for run in runs(line.text))),
         "stages": [
             {"word": shown.line(one.word, 60), "at": shown.iso_of(one.at), "bad": one.bad}
             for one in line.stages
