@@ -42,6 +42,7 @@ SHARED, SHARED_ID = "notification-outcome.schema.json", "urn:tocsin:notification
 _LINK = re.compile(
     r"(?<!!)\[(?P<text>(?:`[^`\n]*`|[^\]\\\n`]|\\.)+)\]\((?P<target>[^)\s]+)(?P<title>\s+\"[^\"]*\")?\)"
 )
+_PICTURE = re.compile(r"!\[(?P<text>[^\]\n]*)\]\((?P<target>[^)\s]+)\)")
 _ABROAD = re.compile(r"[a-z][a-z0-9+.-]*:|#|/", re.I)
 
 
@@ -61,7 +62,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Links are written for the repository. Here they lead to pages, and what is no page is named instead."""
+    """Links are written for the repository. Here they lead to pages and pictures; what is neither is named
+    instead."""
     here = posixpath.dirname(page.file.src_uri)
     folder = here if page.file.generated_by else PAGES
 
@@ -82,7 +84,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         is_named = found["title"] or posixpath.basename(path) in text
         return text if is_named else f"{text} (`{path}`)"
 
-    return _LINK.sub(followed, markdown)
+    def shown_here(found: re.Match[str]) -> str:
+        path = posixpath.normpath(posixpath.join(folder, found["target"]))
+        return f"![{found['text']}]({posixpath.relpath(path.removeprefix(f'{PAGES}/'), here or '.')})"
+
+    return _PICTURE.sub(shown_here, _LINK.sub(followed, markdown))
 
 
 def pages_of_the_repository() -> list[str]:

@@ -240,7 +240,7 @@ def changes_a_text(walk: Walk, deployed: DeployedStack, siti: Person) -> None:
     words = walk.tab.get_by_label("What is said")
     words.fill("Hello {{ recipient.name }},\nwe got your ticket *{{ ticket.id }}* and are on it.")
     walk.sees("and are on it", ".bubble")
-    walk.picture("text")
+    walk.picture("texts")
     walk.press("Save, and say it from now on")
     walk.sees("New messages say it")
     try:

@@ -31,12 +31,30 @@ for (const form of document.querySelectorAll("form[method=post]")) {
   form.addEventListener("submit", (event) => setTimeout(() => { if (event.submitter) event.submitter.disabled = true; }));
 }
 
+// What was done, or why not, is where one is after a form; and after a part was drawn anew, one is where one was.
+const news = document.querySelector("main .news");
+const FOCUSABLE = "a[href], button, input, select, textarea, summary, [tabindex='0']";
+const place = sessionStorage.getItem("place");
+sessionStorage.removeItem("place");
+if (news) news.focus();
+else if (place !== null) {
+  const [path, number] = JSON.parse(place);
+  const one = path === location.pathname ? document.querySelectorAll(FOCUSABLE)[number] : null;
+  if (one) one.focus({ preventScroll: true });
+}
+function drawAnew() {
+  const number = [...document.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement);
+  if (number >= 0) sessionStorage.setItem("place", JSON.stringify([location.pathname, number]));
+  location.reload();
+}
+
 // -- the feed ------------------------------------------------------------------------------------------------
 
 const feed = document.querySelector("[data-feed]");
 if (feed) {
   const list = feed.querySelector(".feed"), pulse = feed.querySelector(".pulse");
   const said = feed.querySelector("[data-said]"), hold = feed.querySelector("[data-hold]");
+  const waits = feed.querySelector("[data-held]");
   const form = document.querySelector("template#line");
   const held = new Map();
   let paused = false, source = null;
@@ -91,9 +109,10 @@ if (feed) {
   function tell() {
     const on = source && source.readyState === EventSource.OPEN;
     pulse.classList.toggle("on", Boolean(on) && !paused);
-    const news = held.size ? " · " + held.size + (held.size === 1 ? " change waits" : " changes wait") : "";
+    // Beside what is read aloud: it changes all the time.
+    waits.textContent = held.size ? "· " + held.size + (held.size === 1 ? " change waits" : " changes wait") : "";
     const now = paused ? "Paused" : !on ? "Not live: the console does not answer" : reads() ? "Live, and still while you read" : "Live";
-    if (said.textContent !== now + news) said.textContent = now + news;
+    if (said.textContent !== now) said.textContent = now;
     hold.textContent = paused ? "Go on" : "Pause";
     hold.setAttribute("aria-pressed", String(paused));
   }
@@ -125,10 +144,10 @@ for (const part of document.querySelectorAll("[data-watch]")) {
     if (document.hidden || part.contains(document.activeElement) && document.activeElement.matches("input, textarea")) { setTimeout(again, every); return; }
     try {
       const answer = await fetch(part.dataset.watch, { headers: { "X-Part": "1" } });
-      if (answer.redirected || !answer.ok) { location.reload(); return; }
+      if (answer.redirected || !answer.ok) { drawAnew(); return; }
       const drawn = await answer.json();
       if (drawn.go) { location.assign(drawn.go); return; }
-      if (drawn.mark !== part.dataset.mark) { location.reload(); return; }
+      if (drawn.mark !== part.dataset.mark) { drawAnew(); return; }
       for (const slot of part.querySelectorAll("[data-slot]")) {
         const value = drawn[slot.dataset.slot];
         if (value === undefined) continue;
@@ -177,12 +196,13 @@ if (typing) {
     const answer = await fetch(typing.dataset.try, { method: "POST", body: new URLSearchParams(new FormData(typing)) });
     if (!answer.ok || number !== asked) return;
     const seen = await answer.json();
-    findings.hidden = !seen.findings.length;
-    findings.replaceChildren(...seen.findings.map((one) => {
-      const item = document.createElement("li");
-      item.textContent = (one.line ? "Line " + one.line + ": " : "") + one.text;
-      return item;
-    }));
+    const words = seen.findings.map((one) => (one.line ? "Line " + one.line + ": " : "") + one.text);
+    findings.hidden = !words.length;
+    typing.querySelector("#text").setAttribute("aria-invalid", String(words.length > 0));
+    // The same again would be read aloud again.
+    if (words.join("\n") !== [...findings.children].map((item) => item.textContent).join("\n")) {
+      findings.replaceChildren(...words.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+    }
     const bubble = document.createElement(seen.failure ? "p" : "div");
     bubble.className = seen.failure ? "mute" : "bubble";
     if (seen.failure) bubble.textContent = seen.failure; else bubble.append(...seen.runs.map(piece));

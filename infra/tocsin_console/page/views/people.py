@@ -11,11 +11,12 @@ from typing import Final
 
 from aiohttp import web
 
+from tocsin.keys.views import UserView
 from tocsin.notify.notification import Notification
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.forget import KEPT, forget_person
 from tocsin_console.output import Output
-from tocsin_console.page.site import Site, page, site_of
+from tocsin_console.page.site import Part, Site, page, site_of
 from tocsin_console.people import People, confirm_number, show_person
 from tocsin_console.sessions import Sessions, clean_sessions
 
@@ -31,6 +32,15 @@ def read(site: Site, account: str, wanted: str) -> list[tuple[str, str]]:
     show_person(People(site.deployment, account), wanted, output=Output(stream=said), clock=site.clock)
     lines = [line for line in said.getvalue().splitlines() if not line.startswith("…")]
     return [(line[:_LABEL].strip(), line[_LABEL:].strip()) for line in lines]
+
+
+def sessions_with(site: Site, account: str, wanted: str) -> UserView | None:
+    """The sessions with somebody's devices: counters and ages, and nothing of a key. None: there are none."""
+    try:
+        view = Sessions.of(site.deployment, account).view(wanted)
+    except NotFound:
+        return None
+    return view if view.devices else None
 
 
 async def show(request: web.Request) -> web.Response:
@@ -60,10 +70,12 @@ async def _page(
     part = await site.part(lambda: site.deployment.accounts)
     names = part.value or []
     facts: list[tuple[str, str]] = []
+    sessions: Part[UserView | None] = Part()
     if wanted:
         try:
             account = await site.work(site.deployment.account, account or (names[0] if names else None))
             facts = await site.work(read, site, account, wanted)
+            sessions = await site.part(sessions_with, site, account, wanted)
         except (NotFound, Usage) as error:
             refusal = refusal or str(error)
     return page(
@@ -75,6 +87,7 @@ async def _page(
         account=account or "",
         wanted=wanted,
         facts=facts,
+        sessions=sessions,
         said=said,
         refusal=refusal,
         KEPT=KEPT,

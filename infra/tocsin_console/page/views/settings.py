@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,10 +21,13 @@ from tocsin_console.doctor.checks import Finding, Level, carry_out
 from tocsin_console.errors import ConsoleError
 from tocsin_console.output import Output
 from tocsin_console.page.site import Site, page, refused, site_of, told
+from tocsin_console.pause import resume
+from tocsin_console.reconnect import reconnect
 from tocsin_console.settings import Change, change, default_of, restore
 
 _HISTORY: Final = 20
 _FRESH_SECONDS: Final = 3600.0
+_LOGIN_SECONDS: Final = 25.0
 
 
 @dataclass(frozen=True)
@@ -139,12 +143,28 @@ _WAYS: Final = (
 """What a remedy names → where the page has it."""
 
 
+_RECONNECT: Final = re.compile(r"tocsin reconnect --account ([\w-]+)")
+
+
 @dataclass(frozen=True)
 class Told:
+    """`to`: where the page has the remedy; `verb`: what a button does here, for `account` or for all."""
+
     name: str
     finding: Finding
     to: str = ""
     do: str = ""
+    verb: str = ""
+    account: str = ""
+
+    @classmethod
+    def of(cls, name: str, finding: Finding) -> Told:
+        if finding.mend == "tocsin resume":
+            return cls(name, finding, do="Resume sending", verb="resume")
+        if found := _RECONNECT.search(finding.mend):
+            return cls(name, finding, do="Log in again", verb="reconnect", account=found[1])
+        to, do = way(finding.mend)
+        return cls(name, finding, to, do)
 
 
 def way(mend: str) -> tuple[str, str]:
@@ -156,7 +176,7 @@ async def doctor(request: web.Request) -> web.Response:
     kept = site.offered.get("doctor")
     at, findings = kept if kept is not None else (None, [])
     order = {Level.FAULT: 0, Level.WARNING: 1, Level.UNKNOWN: 2, Level.OK: 3}
-    rows = [Told(name, one, *way(one.mend)) for name, one in findings]
+    rows = [Told.of(name, one) for name, one in findings]
     rows.sort(key=lambda row: order[row.finding.level])
     names = await site.part(lambda: site.deployment.accounts)
     counts = {level: sum(one.level is level for _, one in findings) for level in Level}
@@ -201,6 +221,29 @@ async def test(request: web.Request) -> web.Response:
     return told(request, f"{' '.join(said.getvalue().split())}. Now shows how it went.", "/doctor")
 
 
+async def mend(request: web.Request) -> web.Response:
+    """What a finding asks for, where it can do no harm: send again, or log in again."""
+    site, form = site_of(request), await request.post()
+    said, verb = io.StringIO(), str(form.get("verb", ""))
+
+    def act() -> None:
+        deployment, output = site.deployment, Output(stream=said)
+        if verb == "resume":
+            resume(deployment, STACK, output, clock=site.clock)
+        else:
+            account = deployment.account(str(form.get("account", "")) or None)
+            reconnect(deployment, account, wait_seconds=_LOGIN_SECONDS, output=output, clock=site.clock)
+
+    if verb not in ("resume", "reconnect"):
+        return refused(request, "Nothing was done: choose what to do.", "/doctor")
+    try:
+        await site.work(act)
+    except ConsoleError as error:
+        return refused(request, str(error), "/doctor")
+    last = (said.getvalue().strip().splitlines() or ["it is done"])[-1]
+    return told(request, f"{last[:1].upper()}{last[1:]}. Examine again to see whether it helped.", "/doctor")
+
+
 VIEWS: Final = {
     "GET /settings": show,
     "POST /settings/put": put,
@@ -208,4 +251,5 @@ VIEWS: Final = {
     "GET /doctor": doctor,
     "POST /doctor": run,
     "POST /doctor/test": test,
+    "POST /doctor/mend": mend,
 }

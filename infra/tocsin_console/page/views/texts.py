@@ -134,7 +134,7 @@ async def _editor(
         request,
         "text",
         status=400 if trouble else 200,
-        title="Text",
+        title=f"Text {path}",
         path_of=path,
         language=path.partition("/")[0],
         text=text,

@@ -3,13 +3,18 @@ mends it."""
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from tests.support.console_page import Browser
 from tests.support.fake_deployment import FakeDeployment
 from tocsin.settings.declared import DECLARED
+from tocsin.settings.values import STACK
 from tocsin_console.doctor import checks
+from tocsin_console.output import Output
 from tocsin_console.page.views import settings
+from tocsin_console.pause import pause
 
 
 def test_every_setting_is_there_with_what_it_takes(browser: Browser) -> None:
@@ -67,6 +72,34 @@ def test_a_finding_comes_with_the_way_to_what_mends_it(
     assert "1 fault, and 0 warnings." in answer.text
     assert '<a href="/link">Link it</a>' in answer.raw
     assert answer.raw.index("default is unpaired") < answer.raw.index("all empty")
+
+
+def test_a_remedy_that_can_do_no_harm_is_a_button(
+    fake: FakeDeployment, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pause(fake.deployment, STACK, Output(stream=io.StringIO()))
+    found = [("sending", checks.warning("sending is paused", "all waits", "tocsin resume"))]
+    monkeypatch.setattr(settings, "examine", lambda _: found)
+    assert '<button class="second">Resume sending</button>' in browser.submit("/doctor").raw
+    assert "Examine again" in browser.submit("/doctor/mend", verb="resume").text
+    assert settings.changes.read_current(fake.deployment.outside_table).values == {}
+
+
+def test_logging_in_again_is_a_button_for_the_account_that_is_named(
+    fake: FakeDeployment, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(settings, "reconnect", lambda _, account, **__: asked.append(account))
+    mend = "remove the cause, then: tocsin reconnect --account default"
+    told = settings.Told.of("accounts", checks.fault("default is stopped", "nothing is sent", mend))
+    assert (told.verb, told.account) == ("reconnect", "default")
+    browser.post("/doctor/mend", verb=told.verb, account=told.account)
+    assert asked == ["default"]
+
+
+@pytest.mark.parametrize("verb", ["", "sam deploy", "forget"])
+def test_nothing_else_is_done_by_a_button(browser: Browser, verb: str) -> None:
+    assert "Nothing was done" in browser.submit("/doctor/mend", verb=verb).text
 
 
 def test_a_stack_that_is_gone_is_said(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
