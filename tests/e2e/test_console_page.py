@@ -94,7 +94,7 @@ def chromium() -> Iterator[Any]:
 def opened(chromium: Any, browser: Browser, scheme: str = "light", width: int = 1280, **more: Any) -> Any:
     """A tab in which the browser's session goes on."""
     context = chromium.new_context(
-        color_scheme=scheme, viewport={"width": width, "height": 860}, reduced_motion="reduce", **more
+        color_scheme=scheme, viewport={"width": width, "height": 800}, reduced_motion="reduce", **more
     )
     name, _, value = browser.cookie.partition("=")
     context.add_cookies([{"name": name, "value": value, "url": browser.own}])

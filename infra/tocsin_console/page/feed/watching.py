@@ -197,7 +197,8 @@ class Watching:
                 self._tell_of_more()
             self.complete = self.complete or self.recent.full
         except Exception as error:  # noqa: BLE001  said on the page; the next look goes on
-            self.unread = self._words(error)
+            # Where everybody goes, threads end under it: that is nobody's trouble.
+            self.unread = "" if self._closed else self._words(error)
         finally:
             self._newest.set()
             self._tell_of_more()
@@ -228,7 +229,8 @@ class Watching:
                 begun = False
             except Exception as error:  # noqa: BLE001  whatever keeps the stream away is told, and tried again
                 begun = False
-                self._say(self._words(error))
+                if not self._closed:
+                    self._say(self._words(error))
                 self._wait(AGAIN_SECONDS)
             self._wait(EACH_SECONDS)
 
