@@ -217,9 +217,14 @@ class Door(NamedTuple):
     key: str
 
     def curl(self, number: str) -> str:
-        """A line that brings a message to a phone."""
+        """A command that brings a message to a phone."""
         body = json.dumps({"to": f"+{number}", "text": "Halo dari pintu"})
-        return f"curl {self.url}/v1/messages -H 'Authorization: Bearer {self.key}' --json '{body}'"
+        return (
+            f"curl {self.url}/v1/messages \\\n"
+            f"  -H 'Authorization: Bearer {self.key}' \\\n"
+            f"  -H 'Content-Type: application/json' \\\n"
+            f"  -d '{body}'"
+        )
 
 
 def record(here: World, door: Door) -> dict[str, Any]:
@@ -262,32 +267,41 @@ def instructions(here: World, name: str, door: Door) -> str:
     """What to type next, to be pasted into another terminal."""
     exports = "\n".join(f"  export {name}={value}" for name, value in _settings(here).items())
     arguments = "" if name == DEFAULT_NAME else f' ARGS="--name {name}"'
+    phone = f"{here.phones.url}/phones/{SITI.number}"
     return f"""
-Running. In another terminal, so that the AWS CLI, boto3 and the console mean this machine:
+Running. In another terminal, so that the AWS CLI, boto3 and the console mean
+this machine:
 
 {exports}
+  export PATH="{CONSOLE.parent}:$PATH"
 
-  {CONSOLE} console            everything on one page, in the browser
-  {CONSOLE} status
-  {CONSOLE} send --to +{SITI.number} --name {SITI.name} --language en
-  {CONSOLE} dead-letters list
+Then:
 
-Tickets and messages by HTTP, as help desks and tools send them (layers/core/tocsin/door/DOOR.md):
+  tocsin console         everything on one page, in the browser
+  tocsin status
+  tocsin send --to +{SITI.number} --name {SITI.name} --language en
+  tocsin explain +{SITI.number}
+  tocsin tail            a line for each change; Ctrl-C ends it
+  tocsin doctor
+
+Tickets and messages by HTTP, as help desks and tools send them (DOOR.md):
 
   {door.curl(SITI.number)}
 
-Outcomes by webhook, to a URL of yours on this machine (layers/core/tocsin/hooks/HOOKS.md):
+Outcomes by webhook, to a URL of yours on this machine (HOOKS.md):
 
-  {CONSOLE} hooks add http://127.0.0.1:8080/tocsin
+  tocsin hooks add http://127.0.0.1:8080/tocsin
 
-Phones are scripted over HTTP (all of it: infra/tocsin_whatsapp_server/README.md):
+Phones are scripted over HTTP (infra/tocsin_whatsapp_server/README.md):
 
-  curl {here.phones.url}/phones/{SITI.number}/messages
-  curl -X POST {here.phones.url}/phones/{SITI.number}/faults -d '{{"kind": "corrupt-session"}}'
-  curl -X POST {here.phones.url}/phones -d '{{"number": "6285700000001", "name": "Dewi", "reads": true}}'
+  curl {phone}/messages
+  curl {phone}/faults \\
+  -d '{{"kind": "corrupt-session"}}'
+  curl {here.phones.url}/phones \\
+  -d '{{"number": "6285700000001", "name": "Dewi", "reads": true}}'
 
-Files go from the bucket {BUCKET}, with the console by: send --attach FILE
 Ticket events go on the bus {here.stack.outputs["EventBusName"]}, source {here.stack.outputs["EventSource"]}.
+Files go from the bucket {BUCKET}: tocsin send --attach FILE
 For programs, all of this is in {record_file(name)}
 Logs: {here.folder}
 make local-stop{arguments} stops everything{", and so does Ctrl-C here" if sys.stdin.isatty() else ""}.

@@ -4,11 +4,13 @@ import ast
 import contextlib
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from tests.support.fake_cloud import memory_cloud
 from tests.support.fake_deployment import FakeDeployment
 from tests.support.templates import template
 from tocsin.people.numbers import own_phone
+from tocsin_console import cli
 from tocsin_console.deployment import Deployment
 from tocsin_console.page import opening
 from tocsin_local import trial
@@ -208,3 +211,26 @@ class TestTheReadmesEvent:
         assert f'"EventBusName": "{STACK_NAME}-tickets"' in README
         source = template()["Parameters"]["EventSource"]["Default"]
         assert f'"Source": "{source}"' in README
+
+
+class TestInstructions:
+    HERE: Any = SimpleNamespace(
+        phones=SimpleNamespace(url="http://127.0.0.1:65535"),
+        stack=SimpleNamespace(
+            outputs={"EventBusName": "tocsin-tickets", "EventSource": "ticketing"},
+            aws=SimpleNamespace(url="http://127.0.0.1:65535"),
+        ),
+        folder=Path("/home/dewi/tocsin/.run/local-12345"),
+    )
+    TOLD = trial.instructions(HERE, "local", trial.Door("http://127.0.0.1:65535", f"trial.{'k' * 43}"))
+
+    def test_fit_a_terminal(self) -> None:
+        paths = (str(trial.CONSOLE.parent), str(trial.record_file("local")), str(self.HERE.folder))
+        lines = [line for line in self.TOLD.split("\n") if not any(path in line for path in paths)]
+        assert [line for line in lines if len(line) > 80] == []
+
+    def test_are_commands_of_the_console(self) -> None:
+        commands = re.findall(r"^  tocsin (.+?)(?:  .*)?$", self.TOLD, re.MULTILINE)
+        assert len(commands) >= 6
+        for command in commands:
+            cli.parser().parse_args(shlex.split(command))
