@@ -132,6 +132,42 @@ def test_a_list_that_shrinks_and_grows_again_within_a_burst_loses_no_copy(wired:
     assert texts(wired.siti.devices[2]) == ["Tiket 4"]
 
 
+@pytest.mark.parametrize("told", [False, True], ids=["nobody told us", "WhatsApp told us"])
+def test_a_phone_that_is_installed_anew_within_a_burst_reads_what_follows(
+    wired: WiredFunctions, told: bool
+) -> None:
+    """Its companion is gone with it, and gets nothing more."""
+    laptop, begun = wired.siti.devices[1], len(wired.network.messages)
+
+    def reinstall(node: Node) -> None:
+        if len(wired.network.messages) == begun + 2:
+            phone(wired).reinstall()
+            wired.siti.devices.pop(1, None)
+
+    wired.network.before_delivery = reinstall
+    for number in range(2, 5):
+        wired.tell(number)
+    if told:
+        news = {"id": "S", "t": "1", "type": "encrypt", "from": wired.siti.pn, "lid": wired.siti.user}
+        wired.receive(Node("notification", news, (Node("identity"),)))
+    wired.answer_retries()
+    wired.tell(5)
+    wired.answer_retries()
+    assert sorted(texts(phone(wired))) == [f"Tiket {number}" for number in range(1, 6)]
+    assert texts(laptop) == ["Tiket 1", "Tiket 2"]
+    assert wired.network.keys_used_twice() == []
+
+
+def test_somebody_whose_devices_ran_out_of_one_time_prekeys_reads_a_burst_from_the_first_message_on() -> None:
+    wired = WiredFunctions(MemoryAws())
+    wired.network.prekeys_exhausted = True
+    for number in range(1, 5):
+        wired.tell(number)
+    for device in wired.siti.devices.values():
+        assert texts(device) == [f"Tiket {number}" for number in range(1, 5)]
+    assert (wired.network.retries, wired.network.keys_used_twice()) == ([], [])
+
+
 def added(jid: JID) -> Node:
     return Node("add", {}, (Node("device", {"jid": jid, "key-index": str(jid.device)}),))
 

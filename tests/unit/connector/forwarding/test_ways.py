@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import pytest
 
@@ -191,3 +192,20 @@ def test_what_is_held_is_dropped_with_its_socket() -> None:
         return arrivals.stanzas
 
     assert asyncio.run(run()) == [BUDI]
+
+
+async def test_what_is_not_stored_when_the_account_goes_to_another_connector_is_not_acknowledged() -> None:
+    """So WhatsApp delivers it again, to whoever is there then, in the order in which it came."""
+    queues, acknowledged = Closed(), list[str]()
+    both = Ways(queues.take_stanzas, queues.take_receipts, Counters())
+    carrying = asyncio.ensure_future(both.run())
+    for tag in ("receipt", "message"):
+        both.offer(stanza(tag, SITI), ORIGIN, 1, partial(acknowledged.append, tag))
+    leaving = asyncio.ensure_future(both.drained())
+    await queues.next()
+    leaving.cancel()
+    carrying.cancel()
+    await asyncio.gather(leaving, carrying, return_exceptions=True)
+    both.forget()
+    assert acknowledged in ([], ["message"]), "the receipts queue took nothing"
+    assert both.waiting == 0
