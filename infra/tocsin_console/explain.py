@@ -219,6 +219,7 @@ def _story(life: Life, *, text: bool, now: int) -> Story:
         "ticket": notification.ticket_id,
         "ticket_event": notification.event_type,
         "revision": notification.revision,
+        "source": notification.came_from or None,
         "audience": notification.audience,
         "recipient": masking.phone(notification.recipient) if notification.recipient else None,
         "refused_address": notification.refused_address,
@@ -242,6 +243,8 @@ def _lines(life: Life, why: str, moments: list[Moment], *, text: bool) -> Iterat
     yield f"notification  {notification.id}  ({whom})"
     yield f"message       {notification.message_id}"
     yield f"ticket        {ticket}"
+    if notification.came_from:
+        yield f"source        {notification.came_from}"
     for name, what in says(notification):
         yield f"{name:<12}  {what}"
     if notification.refused_address:

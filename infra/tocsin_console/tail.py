@@ -198,6 +198,7 @@ def _to_json(change: Change) -> dict[str, Any]:
         "notification": line.id,
         "ticket": line.ticket,
         "ticket_event": line.event,
+        "source": line.source or None,
         "audience": line.audience,
         "recipient": line.whom,
         "account": line.account,

@@ -48,7 +48,9 @@ class FakeDeployment:
 
     # -- notifications -------------------------------------------------------------------------------------
 
-    def planned(self, recipient: str = SITI, *, text: str = "Halo Siti, *TCK-1*") -> Notification:
+    def planned(
+        self, recipient: str = SITI, *, text: str = "Halo Siti, *TCK-1*", source: str | None = None
+    ) -> Notification:
         ticket = f"TCK-{next(self.numbers)}"
         notification = a_notification(
             id=an_id(ACCOUNT, ticket, "TicketCreated", 1, "customer", recipient),
@@ -56,6 +58,7 @@ class FakeDeployment:
             ticket_id=ticket,
             recipient=recipient,
             content=Text(text),
+            source=source,
             created_at=NOW * 1000,
             expires_at=(NOW + 3600) * 1000,
         )

@@ -27,6 +27,9 @@ def register(commands: Commands) -> None:
     parser.add_argument("--person", default="", help="of a number, or of a part of a number or a name, alone")
     parser.add_argument("--state", default="", choices=STATES, help="only what is in this state now")
     parser.add_argument("--account", help="of this WhatsApp account alone")
+    parser.add_argument(
+        "--source", default="", help="of events from this ticketing system, or source of the door, alone"
+    )
     parser.add_argument("--seconds", type=count, metavar="N", help="end after so long (default: Ctrl-C)")
     reveal_option(parser)
 
@@ -36,5 +39,7 @@ def run(args: argparse.Namespace, deployment: Deployment, output: Output) -> Non
     from tocsin_console.tail import tail
 
     account = deployment.account(args.account) if args.account else ""
-    sieve = Sieve(ticket=args.ticket, person=args.person, state=args.state, account=account)
+    sieve = Sieve(
+        ticket=args.ticket, person=args.person, state=args.state, account=account, source=args.source
+    )
     tail(deployment, sieve, output, seconds=args.seconds)

@@ -28,7 +28,8 @@ class Stage(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Line:
     """One notification. Moments in ms. `name`: what the event calls them; `digits`: the whole number, to be
-    looked for and shown masked; `words`: in small letters, of the text, the name and the ticket."""
+    looked for and shown masked; `source`: whose event it is of; `words`: in small letters, of the text, the
+    name and the ticket."""
 
     id: str
     account: str
@@ -46,6 +47,7 @@ class Line:
     read_at: int | None = None
     ended_at: int | None = None
     reason: str = ""
+    source: str = ""
 
     @property
     def place(self) -> tuple[int, str]:
@@ -97,6 +99,7 @@ def line_of(one: Notification) -> Line:
         read_at=one.read_at,
         ended_at=one.failed_at or one.suppressed_at,
         reason=one.last_error.code if one.last_error else "",
+        source=one.came_from,
     )
 
 

@@ -24,9 +24,9 @@ STATES: Final = tuple(str(state) for state in State)
 
 @dataclass(frozen=True)
 class Sieve:
-    """What is asked for; empty: anything. `ticket` and `event` whole, `person` a part of the number or of the
-    name, `words` all of them, `time` a key of SPANS,
-    `like` the id of a notification: those to the same person. So no whole number stands in an address."""
+    """What is asked for; empty: anything. `ticket`, `event` and `source` whole, `person` a part of the number
+    or of the name, `words` all of them, `time` a key of SPANS, `like` the id of a notification: those to the
+    same person. So no whole number stands in an address."""
 
     ticket: str = ""
     person: str = ""
@@ -37,6 +37,7 @@ class Sieve:
     time: str = ""
     words: str = ""
     like: str = ""
+    source: str = ""
 
     @classmethod
     def of(cls, asked: Mapping[str, str]) -> Sieve:
@@ -59,7 +60,7 @@ class Sieve:
     def judge(self, now: int, find: Callable[[str], Line | None] = lambda _: None) -> Callable[[Line], bool]:
         """What tells whether a line is wanted. `now`: ms; `find`: the line of a notification."""
         tests: list[Callable[[Line], bool]] = []
-        for name in ("state", "audience", "account", "event"):
+        for name in ("state", "audience", "account", "event", "source"):
             if value := getattr(self, name):
                 tests.append(lambda line, name=name, value=value: getattr(line, name) == value)  # type: ignore[misc]
         if self.ticket:

@@ -131,6 +131,7 @@ def test_what_was_before_is_not_told(night: Night, said: Said) -> None:
         (Sieve(person="0811-1222-333"), ["TCK-2"]),
         (Sieve(state="sent"), ["TCK-1"]),
         (Sieve(account="other"), []),
+        (Sieve(source="zammad"), []),
         (Sieve(ticket="TCK-3"), []),
     ],
 )

@@ -460,3 +460,8 @@ def test_nothing_of_a_request_is_told_to_the_log_but_names(door: OpenDoor) -> No
     assert "rahasia" not in told
     assert "6281234567890" not in told
     assert door.tokens["phpnuxbill"] not in told
+
+
+def test_an_event_says_which_source_brought_it(door: OpenDoor) -> None:
+    assert send(door).status == 202
+    assert [entry["Resources"] for entry in door.events.entries] == [["tocsin-source:api"]]

@@ -75,6 +75,7 @@ def test_a_partners_event_becomes_a_ticket_event() -> None:
     assert [person.phone for person in event.technicians] == ["6281311112222"]
     assert event.groups == ("120363000000000000@g.us",)
     assert event.event_at == 1_796_090_400_000
+    assert event.source == "pagers"
 
 
 def test_the_same_event_twice_has_one_revision_and_another_one_has_another() -> None:

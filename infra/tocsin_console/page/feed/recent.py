@@ -10,6 +10,7 @@ from typing import Final
 from tocsin_console.feed.line import Line
 
 MOST: Final = 100_000
+MOST_SOURCES: Final = 50
 
 
 class Recent:
@@ -20,6 +21,13 @@ class Recent:
         self._lines: dict[str, Line] = {}
         self._order: list[tuple[int, str]] = []
         self._lock = threading.Lock()
+        self._sources: set[str] = set()
+
+    @property
+    def sources(self) -> list[str]:
+        """Whose events there were, no more than fit into a choice."""
+        with self._lock:
+            return sorted(self._sources)
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -39,6 +47,8 @@ class Recent:
                 if line.id not in self._lines:
                     self._order.append(line.place)
                 self._lines[line.id] = line
+                if line.source and len(self._sources) < MOST_SOURCES:
+                    self._sources.add(line.source)
             if len(self._order) > before:
                 # Mostly in order already: this costs little beside putting each in its place.
                 self._order.sort()

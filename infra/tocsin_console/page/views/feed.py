@@ -87,6 +87,7 @@ async def show(request: web.Request) -> web.Response:
         sieve=sieve,
         before=before,
         accounts=accounts or [],
+        sources=sorted({*(feed.recent.sources if feed else ()), *filter(None, (sieve.source,))}),
         queued=queued,
         choices={"states": STATES, "audiences": AUDIENCES, "events": tuple(ROUTES), "spans": SPANS},
     )

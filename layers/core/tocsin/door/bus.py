@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from tocsin.door.answer import Entry, Refused, unavailable
+from tocsin.notify.events.envelope import marked
 
 log = logging.getLogger(__name__)
 
@@ -31,25 +32,25 @@ class Bus:
         self._source = source
         self._sleep = sleep
 
-    def put(self, entries: Sequence[Entry]) -> list[str]:
-        """Put all of them; returns the ids that the bus gave them. Raises Refused: 413 for one that is too
-        large, before any is put; 503 if the bus didn't take all of them after some tries. A caller who tries
-        again tells nobody twice what bears a key or a revision."""
+    def put(self, entries: Sequence[Entry], source: str = "") -> list[str]:
+        """Put all of them; returns the ids that the bus gave them. `source`: who brought them. Raises Refused:
+        413 for one that is too large, before any is put; 503 if the bus didn't take all of them after some
+        tries. A caller who tries again tells nobody twice what bears a key or a revision."""
         for entry in entries:
             if len(entry.json.encode(errors="replace")) > MAX_ENTRY_BYTES:
                 raise Refused(413, "too-large", "the event would be larger than the bus takes")
         ids: list[str] = []
         for batch in _batches(entries):
-            ids += self._put(batch)
+            ids += self._put(batch, source)
         return ids
 
-    def _put(self, entries: Sequence[Entry]) -> list[str]:
+    def _put(self, entries: Sequence[Entry], source: str) -> list[str]:
         left = dict(enumerate(entries))
         ids = [""] * len(entries)
         for number in range(TRIES):
             if number:
                 self._sleep(PAUSE_SECONDS * number)
-            taken = self._tried(list(left.values()))
+            taken = self._tried(list(left.values()), source)
             for place, event_id in zip(list(left), taken, strict=True):
                 if event_id is not None:
                     ids[place] = event_id
@@ -58,7 +59,7 @@ class Bus:
                 return ids
         raise unavailable("the event bus doesn't take the event now")
 
-    def _tried(self, entries: Sequence[Entry]) -> list[str | None]:
+    def _tried(self, entries: Sequence[Entry], source: str) -> list[str | None]:
         """The id of each entry, None for one that was refused."""
         told = [
             {
@@ -66,6 +67,7 @@ class Bus:
                 "Source": self._source,
                 "DetailType": entry.detail_type,
                 "Detail": entry.json,
+                **({"Resources": [marked(source)]} if source else {}),
             }
             for entry in entries
         ]

@@ -157,7 +157,7 @@ class Door:
         name = id_of(source.name, f"{_EVENTS}{result.key}", self._random) if result.key else ""
         if name and result.again is not None and self._had(name, result.digest, now):
             return result.again
-        self._bus.put(result.entries)
+        self._bus.put(result.entries, source.name)
         if name:
             self._remember(name, result.digest, now)
         told.events = len(result.entries)
@@ -175,7 +175,7 @@ class Door:
             repeated = bool(message.key) and self._had(message_id, message.digest, now)
             accepted.append(Accepted(message_id, message, now, repeated))
         new = [one for one in accepted if not one.repeated]
-        self._bus.put([self._entry(one, source) for one in new])
+        self._bus.put([self._entry(one, source) for one in new], source.name)
         for one in new:
             if one.message.key:
                 self._remember(one.id, one.message.digest, now)

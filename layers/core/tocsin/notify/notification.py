@@ -226,6 +226,7 @@ class Notification:
     came to an end that is written down. `sensitive`: nobody but the recipient may read the words, which are
     erased once they arrived or are too late. `urgent`: its pace holds it up less; `hurried`: something urgent
     waits behind it. `digest_of`: of a digest, the id and the ticket of each notification that it says.
+    `source`: whose event it is of, as its envelope told.
     """
 
     id: str
@@ -274,6 +275,14 @@ class Notification:
     recipient_username: str | None = None
     hurried: bool = False
     digest_of: tuple[tuple[str, str], ...] = ()
+    source: str | None = None
+
+    @property
+    def came_from(self) -> str:
+        """Whose event it is of: a source of the door or of a bus, or what the ticketing system calls itself;
+        empty where that isn't known, as in records from before it was kept."""
+        request = request_of(self.ticket_id)
+        return (request[0] if request is not None else "") or self.source or ""
 
     @property
     def person_name(self) -> str:

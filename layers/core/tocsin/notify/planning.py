@@ -372,6 +372,7 @@ def text_of(
         expires_at=created_at + waits_seconds * 1000,
         event_id=event.event_id,
         event_at=event.event_at,
+        source=event.source,
         refused_address=lost.written or None if lost is not None else None,
         urgent=event.ticket.priority.strip().lower() in settings.value(URGENT_PRIORITIES, account=account),
     )

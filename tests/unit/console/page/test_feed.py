@@ -395,3 +395,22 @@ def test_a_table_without_a_stream_is_said() -> None:
     client.streams = []
     with pytest.raises(NoStream):
         Stream(client, "table").begin()
+
+
+def test_the_feed_is_filtered_by_whose_event_it_was_and_keeps_that_in_the_address(
+    fake: FakeDeployment, browser: Browser
+) -> None:
+    sent(fake, source="zammad")
+    sent(fake, source="ticketing")
+    assert len(tickets(browser.get("/feed"))) == 2
+    answer = browser.get("/feed?source=zammad")
+    assert tickets(answer) == ["TCK-1"]
+    assert '<option value="zammad" selected>' in answer.raw
+    assert "/feed/events?source=zammad" in answer.raw
+
+
+def test_records_from_before_sources_were_kept_offer_no_choice(
+    fake: FakeDeployment, browser: Browser
+) -> None:
+    sent(fake)
+    assert 'name="source"' not in browser.get("/feed").raw

@@ -19,7 +19,7 @@ from tocsin.door.desks.of_source import kind_of_source, options_of_source
 from tocsin.door.desks.translate import Refusal, Translation, translate, translate_document
 from tocsin.door.tickets import restricted
 from tocsin.notify.events.checks import InvalidEvent
-from tocsin.notify.events.envelope import load_envelope
+from tocsin.notify.events.envelope import load_envelope, marked
 from tocsin.notify.events.foreign import OUTCOMES_SOURCE, SOURCE, WEBHOOK_REFUSED, Untold, Untranslatable
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class ForeignEvents:
         if result.entry is None:
             return Untold(source.name, result.ignored)
         entry, _ = restricted(result.entry, source, self._normal)
-        return _body(entry, event)
+        return _body(entry, event, source)
 
 
 def translate_event(source: Source, event: Mapping[str, Any]) -> Translation | Answer | Refusal:
@@ -113,7 +113,9 @@ def translate_event(source: Source, event: Mapping[str, Any]) -> Translation | A
     )
 
 
-def _body(entry: Entry, event: Mapping[str, Any]) -> str:
-    """As EventBridge would hand on the ticket event: with the id and the time of the event that it was."""
+def _body(entry: Entry, event: Mapping[str, Any], source: Source) -> str:
+    """As EventBridge would hand on the ticket event: with the id and the time of the event that it was, and
+    who brought it."""
     told = {name: event[name] for name in ("id", "time", "source", "account", "region") if name in event}
+    told["resources"] = [marked(source.name)]
     return json.dumps({**told, "detail-type": entry.detail_type, "detail": entry.detail}, ensure_ascii=False)

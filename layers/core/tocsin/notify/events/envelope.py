@@ -20,6 +20,9 @@ from tocsin.notify.events.checks import (
 
 DEFAULT_ACCOUNT = "default"
 
+MAX_SOURCE_CHARACTERS = 64
+_BROUGHT_BY = "tocsin-source:"
+
 
 def load_envelope(body: str) -> dict[str, Any]:
     """The JSON object in `body`. Raises InvalidEvent for anything that isn't one, however hostile."""
@@ -44,6 +47,23 @@ def load_envelope(body: str) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(name)
+
+
+def marked(source: str) -> str:
+    """What stands among the resources of an event that a source of the door, or of a bus, brought."""
+    return f"{_BROUGHT_BY}{source}"
+
+
+def source_of(envelope: Mapping[str, Any]) -> str | None:
+    """Whose event it is, for operators: the name of the source that brought it, else what its system calls
+    itself on the bus. Whoever may put events may say what they like."""
+    resources = envelope.get("resources")
+    named = [one for one in resources if isinstance(one, str)] if isinstance(resources, list) else []
+    brought = (one.removeprefix(_BROUGHT_BY) for one in named if one.startswith(_BROUGHT_BY))
+    found = next(brought, None) or envelope.get("source")
+    if not isinstance(found, str) or controls().search(found):
+        return None
+    return found[:MAX_SOURCE_CHARACTERS] or None
 
 
 def event_id_of(envelope: Mapping[str, Any]) -> str:

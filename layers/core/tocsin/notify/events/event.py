@@ -95,7 +95,7 @@ class TicketEvent:
     """One event, checked. `ignored`: fields of the detail that the schema doesn't know (a typo, perhaps);
     `cut`: those that were too long; `left_out`: what of a person was malformed, as violations that quote
     nothing; `lost_groups`: entries of `groups` that are no group. `event_at`: when it was put on the bus
-    (ms), as far as EventBridge said so."""
+    (ms), as far as EventBridge said so; `source`: whose it is, if that is known."""
 
     event_id: str
     event_type: str
@@ -113,3 +113,4 @@ class TicketEvent:
     lost_groups: tuple[Unreachable, ...] = ()
     changed_by: Creator | None = None
     reply: Reply | None = None
+    source: str | None = None

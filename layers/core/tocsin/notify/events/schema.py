@@ -27,6 +27,7 @@ from tocsin.notify.events.envelope import (
     id_violations,
     load_envelope,
     moment_of,
+    source_of,
 )
 from tocsin.notify.events.event import (
     NO_PHONE,
@@ -116,6 +117,7 @@ def _event(envelope: Mapping[str, Any], normalise: Normalise) -> TicketEvent:
         reply=_reply(detail.get("reply")),
         ignored=SCHEMA.unknown_fields(detail),
         event_at=moment_of(envelope.get("time")),
+        source=source_of(envelope),
         enclosures=tuple(_enclosure(value) for value in detail.get("attachments") or ()),
     )
 

@@ -62,6 +62,7 @@ _OPTIONAL = (
     "due_at",
     "held_until",
     "event_at",
+    "source",
     "requeued_at",
     "recipient_lid",
     "text_id",
