@@ -19,7 +19,7 @@ WAITING = (
     "tests/faults/",
     "tests/integration/",
     "tests/interop/",
-    "tests/upgrade/test_adopt.py",
+    "tests/deployment/",
     "tests/upgrade/test_rolling.py",
 )
 # One stack for all tests of the folder, so one worker for them, but for these.

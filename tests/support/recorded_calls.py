@@ -50,6 +50,19 @@ def read(file: Path) -> set[Call]:
     return {Call(*json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()}
 
 
+# Ids of nested stacks, messages, tickets and people: other ones in each run.
+_OF_ONE_RUN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{3,12})+|[0-9a-f]{20,}|[0-9]{2,}")
+
+
+def write(file: Path, calls: Iterable[Call]) -> None:
+    """Write calls to be read again, without what is of one run alone."""
+    lasting = {
+        it._replace(**{name: _OF_ONE_RUN.sub("0", getattr(it, name)) for name in ("resource", "limited")})
+        for it in calls
+    }
+    file.write_text("".join(f"{json.dumps(it)}\n" for it in sorted(lasting)), encoding="utf-8")
+
+
 def short(arn: str) -> str:
     """Return the resource of a policy as `recording.calls` names it."""
     service = arn.split(":")[2] if arn.startswith("arn:") else ""
