@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -23,6 +23,7 @@ from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, Interrupted, TimedOut
 from tocsin_console.output import Output, json_moment
 from tocsin_console.passkey import Guide, Sources
+from tocsin_console.progress import Progress
 
 POLL_SECONDS = 0.5
 # How long to wait for a connector's answer before saying that there is none. A new one starts in a minute.
@@ -116,30 +117,17 @@ def pair(
     board = _Board(output, account)
     guide = Guide(deployment, account, output, Sources.of(wishes.assertion, output))
     try:
-        with (
-            output.progress("waiting for the phone") as progress,
-            closing(
-                codes(
-                    deployment,
-                    account,
-                    wait_seconds=wait_seconds,
-                    wishes=wishes,
-                    sleep=progress.around(sleep),
-                    clock=clock,
-                )
-            ) as offers,
-        ):
-            for offer in offers:
-                if isinstance(offer, PasskeyStep):
-                    # Somebody types there.
-                    progress.end()
-                    board.clear()
-                    guide.follow(offer)
-                else:
-                    guide.over()
-                    board.show(offer)
-        board.clear()
-        guide.over()
+        with output.progress("waiting for the phone") as progress:
+            offers = codes(
+                deployment,
+                account,
+                wait_seconds=wait_seconds,
+                wishes=wishes,
+                sleep=progress.around(sleep),
+                clock=clock,
+            )
+            with closing(offers):
+                _show_offers(offers, board, guide, progress)
         linked = read_control(deployment.keys_table, account, deployment.sealer).linked
         output.say(_linked(linked))
         with output.progress("logging in") as progress:
@@ -153,15 +141,27 @@ def pair(
         guide.over()
     limits = "; WhatsApp restricts it to known contacts for now" if state == AccountState.RESTRICTED else ""
     output.say(f"the account '{account}' is linked and {state}{limits}")
-    meant = True
-    if linked is not None and linked.before not in (None, linked.number):
-        meant = _is_meant(account, linked, output)
-        if meant:
-            from tocsin_console.new_number import introduce  # seldom needed
+    meant = linked is None or _is_meant(account, linked, output)
+    if meant and _is_another(linked):
+        from tocsin_console.new_number import introduce  # seldom needed
 
-            introduce(deployment, account, output, clock)
+        introduce(deployment, account, output, clock)
     output.record({"account": account, "state": state, **_told(linked)})
     return meant
+
+
+def _show_offers(offers: Iterable[Offer], board: _Board, guide: Guide, progress: Progress) -> None:
+    for offer in offers:
+        if isinstance(offer, PasskeyStep):
+            # Somebody types there.
+            progress.end()
+            board.clear()
+            guide.follow(offer)
+        else:
+            guide.over()
+            board.show(offer)
+    board.clear()
+    guide.over()
 
 
 def codes(
@@ -347,8 +347,15 @@ def _phone_told(
         sleep(POLL_SECONDS)
 
 
+def _is_another(linked: LinkedPhone | None) -> bool:
+    """Whether it is another phone than before."""
+    return linked is not None and linked.before not in (None, linked.number)
+
+
 def _is_meant(account: str, linked: LinkedPhone, output: Output) -> bool:
     """Ask about a phone that is another one than before: that may be a mistake."""
+    if not _is_another(linked):
+        return True
     output.say(
         f"the account '{account}' was linked to +{linked.before} before, and is to +{linked.number} now"
     )
