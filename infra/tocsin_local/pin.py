@@ -9,7 +9,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tocsin_local.bootstrap import REQUIREMENTS, ROOT, TOOLS, quiet_environment
+from tocsin_local.bootstrap import quiet_environment
+from tocsin_local.paths import REQUIREMENTS, ROOT, TOOLS
 
 LAYER = ROOT / "layers" / "core" / "requirements.in"
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from urllib.request import urlopen
 
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 
 # The variables of our environment that a program needs. All others are left out: a stray AWS_PROFILE, proxy
 # or PYTHONPATH would make machines behave differently.

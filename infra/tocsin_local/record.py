@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tocsin_local.bootstrap import RUNS
+from tocsin_local.paths import RUNS
 
 STOP_SECONDS = 60.0
 POLL_SECONDS = 0.1

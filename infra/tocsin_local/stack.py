@@ -21,8 +21,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tocsin_local.bootstrap import ROOT, RUNS, SAM, VENV
 from tocsin_local.emulator import REGION, ROOT_USER, Emulator, emulator, run_folder
+from tocsin_local.paths import ROOT, RUNS, SAM, VENV
 from tocsin_local.ports import Port, any_port
 from tocsin_local.processes import clean_environment, tail
 

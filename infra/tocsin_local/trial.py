@@ -21,12 +21,12 @@ from tocsin_console import pair
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError
 from tocsin_console.output import end_after_closed_pipe, replace_unencodable
-from tocsin_local.bootstrap import ROOT, RUNS
 from tocsin_local.demo import BUDI, DESK, SITI
 from tocsin_local.door import PARAMETERS, add_source, door_of
 from tocsin_local.emulator import REGION, ROOT_USER
 from tocsin_local.following import ACCOUNT
 from tocsin_local.hook import PARAMETERS as HOOKS
+from tocsin_local.paths import ROOT, RUNS
 from tocsin_local.ports import Port, remembered_ports
 from tocsin_local.processes import Child, ProcessFailed, exit_on_sigterm
 from tocsin_local.record import RecordError, check_free, claimed, published, record_file, stop

@@ -13,7 +13,7 @@ from typing import Any
 from tests.bench.capacity import size
 from tests.support.stack import DeployedStack, Notice
 from tocsin.notify.notification import State
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 from tocsin_local.processes import Child, running
 from tocsin_local.world import World, world
 

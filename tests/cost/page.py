@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.cost.model import ACK_SECONDS, Facts, Prices, Use, by_part, idle_uses
 from tests.cost.report import BEFORE, MEASURED, VOLUMES, each, million, month, read, table
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 
 PAGE = ROOT / "infra/COST.md"
 

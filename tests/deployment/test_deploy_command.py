@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tocsin_local.bootstrap import ROOT, SAM
 from tocsin_local.emulator import REGION, ROOT_USER, Emulator
+from tocsin_local.paths import ROOT, SAM
 from tocsin_local.stack import _architecture, _package_settings, _runtime
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.infra.layer_build import python_without_packages
-from tocsin_local.bootstrap import ROOT, SAM
+from tocsin_local.paths import ROOT, SAM
 from tocsin_local.processes import clean_environment
 
 pytestmark = pytest.mark.integration

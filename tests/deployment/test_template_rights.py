@@ -27,9 +27,9 @@ from tests.support.stack import BUCKET, DESK, DeployedStack, Notice, Person, eve
 from tocsin.notify.notification import State
 from tocsin_console import hooks
 from tocsin_console.send import put_event
-from tocsin_local.bootstrap import RUNS, SAM
 from tocsin_local.door import add_source, door_of
 from tocsin_local.emulator import interpreter
+from tocsin_local.paths import RUNS, SAM
 from tocsin_local.stack import STACK_NAME, Stack
 from tocsin_local.world import World, world
 

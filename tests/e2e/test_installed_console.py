@@ -17,8 +17,9 @@ from tests.support.stack import DeployedStack
 from tests.support.wheel import build
 from tocsin_console import accounts, unpair
 from tocsin_console.output import Output
-from tocsin_local.bootstrap import REQUIREMENTS, ROOT, quiet_environment
+from tocsin_local.bootstrap import quiet_environment
 from tocsin_local.emulator import REGION, ROOT_USER
+from tocsin_local.paths import REQUIREMENTS, ROOT
 from tocsin_local.processes import clean_environment
 from tocsin_local.world import World
 

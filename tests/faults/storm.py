@@ -32,8 +32,8 @@ from tests.faults.witness import Witness
 from tests.support.stack import DESK, DeployedStack, Notice, Person, new_ticket
 from tocsin.notify.letters import Letter
 from tocsin.notify.notification import Notification, State
-from tocsin_local.bootstrap import RUNS
 from tocsin_local.emulator import interpreter
+from tocsin_local.paths import RUNS
 from tocsin_local.processes import exit_on_sigterm
 from tocsin_local.world import World, world
 

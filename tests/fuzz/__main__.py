@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tests.fuzz.engine import HANG_SECONDS, MAX_SIZE
 from tests.fuzz.targets import CORPUS, corpus_file, targets
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 
 FOLDER = ROOT / ".run" / "fuzz"
 MAX_MEGABYTES = 600

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.support.connector_processes import OWN, SITI, RunningConnectors, world
-from tocsin_local.bootstrap import SAM
 from tocsin_local.emulator import Emulator, emulator, interpreter, run_folder
+from tocsin_local.paths import SAM
 from tocsin_local.stack import Stack, deployed
 from tocsin_whatsapp_server.control_client import LocalWhatsApp
 

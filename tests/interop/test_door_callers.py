@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.doors import OpenDoor, door_on_loopback
 from tocsin.accounts.state import AccountState
-from tocsin_local.bootstrap import DEPLOYED
+from tocsin_local.paths import DEPLOYED
 
 pytestmark = pytest.mark.interop
 

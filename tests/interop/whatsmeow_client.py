@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Self
 
 from tests.interop.driven_client import DrivenClient
-from tocsin_local.bootstrap import WHATSMEOW, runs_whatsmeow
+from tocsin_local.bootstrap import runs_whatsmeow
+from tocsin_local.paths import WHATSMEOW
 from tocsin_whatsapp_server.control_client import LocalWhatsApp
 
 DRIVER = Path(__file__).with_name("whatsmeow_driver.py")

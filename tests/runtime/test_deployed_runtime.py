@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tocsin_local.bootstrap import DEPLOYED, DEPLOYED_PYTHON, ROOT
+from tocsin_local.bootstrap import DEPLOYED_PYTHON
+from tocsin_local.paths import DEPLOYED, ROOT
 
 NAME = f"Python {DEPLOYED_PYTHON[0]}.{DEPLOYED_PYTHON[1]}"
 LINES_SHOWN = 60

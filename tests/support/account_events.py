@@ -8,7 +8,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 
 SCHEMA = ROOT / "layers/core/tocsin/notify/events/account-event.schema.json"
 

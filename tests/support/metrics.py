@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 
 COUNTED = re.compile(
     r'(?:count|measure)\(\s*"([A-Z]\w+)"'  # told by name

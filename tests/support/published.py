@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.templates import template
-from tocsin_local.bootstrap import SAM
+from tocsin_local.paths import SAM
 
 # Prints the CloudFormation template that SAM makes of the one it reads.
 TRANSFORM = """

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 
 Resource = Mapping[str, Any]
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-from tocsin_local.bootstrap import ROOT, quiet_environment
+from tocsin_local.bootstrap import quiet_environment
+from tocsin_local.paths import ROOT
 
 MADE_FROM = ("pyproject.toml", "README.md", "LICENSE", ".gitignore", "layers/core", "infra")
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 
 SITE = ROOT / "infra/site"
 MADE = {"events-in.md", "events-out.md", "alarms.md", "reference.md"}

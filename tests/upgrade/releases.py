@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from tempfile import mkdtemp
 
-from tocsin_local.bootstrap import ROOT, RUNS
+from tocsin_local.paths import ROOT, RUNS
 from tocsin_local.stack import build
 
 PREVIOUS = "523abcd381da2e2149c9cd7a2da97aa9d85ca39d"

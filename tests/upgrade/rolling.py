@@ -37,8 +37,8 @@ from tests.faults.witness import Witness
 from tests.support.stack import DESK, DeployedStack, Notice, eventually, new_ticket
 from tests.upgrade.releases import TELLTALE, NoHistory, Release, previous_release, this_release
 from tocsin.notify.notification import State
-from tocsin_local.bootstrap import RUNS
 from tocsin_local.emulator import emulator, interpreter, run_folder
+from tocsin_local.paths import RUNS
 from tocsin_local.processes import exit_on_sigterm
 from tocsin_local.stack import deploy
 from tocsin_local.world import World, deployment_of, whatsapp_server

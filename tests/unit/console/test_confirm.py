@@ -24,7 +24,7 @@ from tocsin_console.errors import ConsoleError, Usage
 from tocsin_console.output import Output
 from tocsin_console.refused_events import drop_refused
 from tocsin_console.unpair import unpair
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 
 NOBODY = {
     "a pipe": Output(stream=io.StringIO(), answers=Terminal("y\n")),

@@ -25,7 +25,7 @@ from tocsin.tables.notifications import settings_key
 from tocsin_console.doctor import checks, operation, stack
 from tocsin_console.doctor.checks import Check, Level
 from tocsin_console.doctor.stack import FUNCTIONS, UNMAPPED, Deployed, judge_mappings
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 
 VERSION = "0.1.0"
 LAYER = "arn:aws:lambda:eu-west-1:123456789012:layer:CoreLayer:7"

@@ -11,7 +11,7 @@ import pytest
 
 from tocsin_console import cli, errors
 from tocsin_console.examples import EXAMPLES
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 
 OPERATING = (ROOT / "infra" / "tocsin_console" / "OPERATING.md").read_text(encoding="utf-8")
 

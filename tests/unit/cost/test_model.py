@@ -25,7 +25,7 @@ from tests.cost.model import (
 )
 from tests.cost.reduce import averages, series
 from tests.support.templates import resources
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 
 PRICES = Prices.read()
 FACTS = Facts(

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 
 
 def python_without_packages(folder: Path) -> Path:

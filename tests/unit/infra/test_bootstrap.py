@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tocsin_local import bootstrap
-from tocsin_local.bootstrap import Part, Progress, Project, SetupError, make_all, parts_of
+from tocsin_local import bootstrap, node_runtime, paths, setup_progress
+from tocsin_local.bootstrap import Part, Project, SetupError, make_all, parts_of
+from tocsin_local.setup_progress import Progress
 
 
 class Counted(Part):
@@ -143,11 +144,12 @@ class TestMachine:
             bootstrap.check_python()
 
     def test_a_program_that_is_no_node_has_no_version(self) -> None:
-        assert bootstrap.node_version(sys.executable) != 20
-        assert bootstrap.node_version("/nonexistent/node") == 0
+        assert node_runtime.node_version(sys.executable) != 20
+        assert node_runtime.node_version("/nonexistent/node") == 0
 
     def test_an_old_interpreter_can_read_it_as_far_as_the_message_that_it_is_too_old(self) -> None:
-        ast.parse(Path(bootstrap.__file__).read_text(encoding="utf-8"), feature_version=(3, 7))
+        for module in (bootstrap, node_runtime, paths, setup_progress):
+            ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"), feature_version=(3, 7))
 
     def test_runs_with_nothing_but_the_standard_library(self) -> None:
         script = Path(bootstrap.__file__)

@@ -15,9 +15,10 @@ import pytest
 
 from tocsin_local import bootstrap
 from tocsin_local.bootstrap import Environment, SetupError, check_room
+from tocsin_local.paths import ROOT
 from tocsin_local.processes import clean_environment
 
-LAYER_MAKEFILE = bootstrap.ROOT / "layers/core/Makefile"
+LAYER_MAKEFILE = ROOT / "layers/core/Makefile"
 
 
 @pytest.fixture(autouse=True)
@@ -195,7 +196,7 @@ def test_an_environment_whose_own_interpreter_runs_the_set_up_is_made_by_the_one
 
 def test_goes_on_when_nobody_listens_any_more() -> None:
     program = """
-from tocsin_local.bootstrap import Progress
+from tocsin_local.setup_progress import Progress
 import sys
 for _ in range(3):
     Progress().say("installing")

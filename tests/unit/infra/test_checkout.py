@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 
 SCRIPT = b"#!/bin/sh\necho hello\n"
 PICTURE = b"\x89PNG\r\n\x1a\n\x00"

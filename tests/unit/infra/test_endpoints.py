@@ -16,7 +16,7 @@ from botocore.config import Config
 from tests.support.cloudformation import SUFFIXES, deployed
 from tests.support.published import regions, resource_types, transformed
 from tests.support.templates import TEMPLATES, written
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 
 PREFIX = "AWS_ENDPOINT_URL"
 DOOR = "infra/door.yaml"

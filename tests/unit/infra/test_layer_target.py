@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.infra.layer_build import build_layer
 from tocsin.target import WrongLayer, refuse_wrong_layer, running
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 from tocsin_local.processes import clean_environment
 
 RUNTIME, ARCHITECTURE = running().split()

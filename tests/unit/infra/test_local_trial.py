@@ -23,7 +23,7 @@ from tocsin_console import cli
 from tocsin_console.deployment import Deployment
 from tocsin_console.page import opening
 from tocsin_local import trial
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 from tocsin_local.processes import ProcessFailed, clean_environment
 from tocsin_local.stack import STACK_NAME
 

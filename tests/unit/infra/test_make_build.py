@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 from tocsin_local.processes import clean_environment
 
 

@@ -18,7 +18,7 @@ from botocore import xform_name
 
 from tocsin_console import cli
 from tocsin_console.errors import Usage
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 from tocsin_local.trial import parse_arguments
 
 FENCE = re.compile(r"^ *```(?:console)?\n(.*?)^ *```", re.M | re.S)

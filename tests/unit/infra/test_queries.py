@@ -122,7 +122,7 @@ def test_every_field_of_a_query_is_written(name: str, lines: dict[str, Line]) ->
 
 @pytest.mark.parametrize("name", sorted(QUERIES))
 def test_every_message_of_a_query_is_written_somewhere(name: str, lines: dict[str, Line]) -> None:
-    from tocsin_local.bootstrap import ROOT
+    from tocsin_local.paths import ROOT
 
     sources = [*(ROOT / "functions").glob("*/app.py"), *(ROOT / "layers/core/tocsin").rglob("*.py")]
     text = "".join(path.read_text(encoding="utf-8") for path in sources)

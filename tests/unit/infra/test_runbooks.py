@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.support.alarms import alarms
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "infra/runbooks").glob("*.md")}
 SECTIONS = ["**What it means.**", "**How urgent.**", "## Look", "## Do", "## When it clears"]

@@ -9,7 +9,8 @@ from tocsin.notify.config import MAX_RETENTION_DAYS, MIN_RETENTION_DAYS, RETENTI
 from tocsin.notify.lanes import MAX_LANES
 from tocsin.notify.outcomes import SOURCE
 from tocsin.notify.texts.languages import DEFAULTS, languages
-from tocsin_local.bootstrap import DEPLOYED_PYTHON, REQUIREMENTS, ROOT
+from tocsin_local.bootstrap import DEPLOYED_PYTHON
+from tocsin_local.paths import REQUIREMENTS, ROOT
 
 FUNCTIONS = {
     "PlanNotificationsFunction",

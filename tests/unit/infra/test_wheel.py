@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.templates import template
 from tests.support.wheel import all_modules, build, copy_sources, distributions
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 
 PACKAGES = {"tocsin", "tocsin_console", "tocsin_local", "tocsin_whatsapp_server"}
 

@@ -9,7 +9,7 @@ import pytest
 from tocsin.keys.prekeys import FIRST_PREKEYS, MIN_PREKEYS, MORE_PREKEYS
 from tocsin.signal import errors, ratchet, session
 from tocsin.whatsapp import backoff, frames, keepalive, link_code
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 
 PING = keepalive.SILENCE_SECONDS
 PAGE = " ".join(

@@ -22,7 +22,7 @@ from tocsin.notify.outcomes import outcomes_of
 from tocsin.notify.store.codec import item_of_notification
 from tocsin.notify.store.stores import Stores
 from tocsin.tables.notifications import notification_key
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 
 SPECS = ROOT / "tests/interop/node/node_modules/@asyncapi/specs/schemas/3.0.0-without-$id.json"
 AT = 1_800_000_000_000

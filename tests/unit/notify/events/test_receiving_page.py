@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.contracts import validator_of
-from tocsin_local.bootstrap import ROOT
+from tocsin_local.paths import ROOT
 
 PAGE = (ROOT / "infra/site/pages/receiving.md").read_text(encoding="utf-8")
 SHOWN = [json.loads(block) for block in re.findall(r"^```json\n(.+?)^```", PAGE, re.M | re.S)]
