@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tocsin_console import pair
-from tocsin_console.deployment import Deployment
+from tocsin_console.deployment import DOOR_URL, Deployment
 from tocsin_console.errors import ConsoleError
 from tocsin_console.output import end_after_closed_pipe, replace_unencodable
 from tocsin_local.demo import BUDI, DESK, SITI
@@ -229,7 +229,7 @@ class Door(NamedTuple):
 
 def record(here: World, door: Door) -> dict[str, Any]:
     """What tools need to attach, as JSON: addresses, credentials, names, phones, and the process id."""
-    settings = _settings(here)
+    settings = {**_settings(here), DOOR_URL: door.url}
     queues = {name: here.stack.outputs[output] for name, output in QUEUES.items()}
     return {
         "pid": os.getpid(),
@@ -265,7 +265,8 @@ def record(here: World, door: Door) -> dict[str, Any]:
 
 def instructions(here: World, name: str, door: Door) -> str:
     """What to type next, to be pasted into another terminal."""
-    exports = "\n".join(f"  export {name}={value}" for name, value in _settings(here).items())
+    settings = {**_settings(here), DOOR_URL: door.url}
+    exports = "\n".join(f"  export {variable}={value}" for variable, value in settings.items())
     arguments = "" if name == DEFAULT_NAME else f' ARGS="--name {name}"'
     phone = f"{here.phones.url}/phones/{SITI.number}"
     return f"""
@@ -286,6 +287,7 @@ Then:
 
 Tickets and messages by HTTP, as help desks and tools send them (DOOR.md):
 
+  tocsin sources add zammad --kind zammad
   {door.curl(SITI.number)}
 
 Outcomes by webhook, to a URL of yours on this machine (HOOKS.md):

@@ -10,7 +10,7 @@ from tests.support.fake_cloud import REGION, MemoryCloud
 from tests.support.fake_deployment import FakeDeployment
 from tests.support.scripted_aws import ScriptedAws, refused
 from tocsin.notify.content import LOCKED, Withheld
-from tocsin_console.deployment import Deployment, Place
+from tocsin_console.deployment import DOOR_URL, Deployment, Place, with_local_door
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 
 
@@ -22,6 +22,13 @@ def test_outputs_and_parameters_are_the_stacks_own(fake: FakeDeployment) -> None
     assert fake.deployment["EventBusName"] == f"{fake.stack}-tickets"
     assert fake.deployment.accounts == ["default"]
     assert fake.deployment.retention_days == 40
+
+
+def test_the_door_of_an_emulator_s_stack_is_where_the_environment_says() -> None:
+    aws, here = "https://a.lambda-url.us-east-1.on.aws", "http://127.0.0.1:4400"
+    assert with_local_door({"DoorUrl": aws}, {DOOR_URL: here}) == {"DoorUrl": here}
+    assert with_local_door({"DoorUrl": aws}, {}) == {"DoorUrl": aws}
+    assert with_local_door({}, {DOOR_URL: here}) == {}
 
 
 def place(answer: object) -> Place:
