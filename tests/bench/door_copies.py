@@ -18,6 +18,9 @@ from tocsin_local.door import open_door
 OWN_MS = "x-own-ms"
 """A header: milliseconds of the processor that the handler took for the request."""
 
+PROCESS_MS = "x-process-ms"
+"""A header: milliseconds of the processor that the process took since it began."""
+
 
 def main() -> None:
     copies: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -32,6 +35,7 @@ def main() -> None:
             before = time.thread_time()
             told: dict[str, Any] = copy.lambda_handler(event, Context())
             told["headers"][OWN_MS] = f"{(time.thread_time() - before) * 1000:.2f}"
+            told["headers"][PROCESS_MS] = f"{time.process_time() * 1000:.2f}"
             return told
         finally:
             copies.put(copy)
