@@ -2,7 +2,7 @@
 
 It decrypts what it gets, answers with receipts, asks again for what it can't read, answers when it is asked
 again, links companions, and can be broken in the ways in which phones break. It speaks through the
-switchboard like any other device.
+switchboard like any other device. What it shows is in `inbox`, what it sends in `outbox`.
 """
 
 from __future__ import annotations

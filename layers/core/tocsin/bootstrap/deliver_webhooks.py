@@ -1,4 +1,4 @@
-"""What the function deliver_webhooks is made of."""
+"""Which parts make up deliver_webhooks: the records of hooks, their queue, and guarded HTTP."""
 
 from __future__ import annotations
 

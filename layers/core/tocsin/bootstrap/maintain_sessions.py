@@ -1,5 +1,5 @@
-"""What the function maintain_sessions is made of. Each minute it looks after what is parked; the rest is done
-now and then, and imported then."""
+"""Which parts make up maintain_sessions. Each minute it looks after what is parked; the rest is done now and
+then, and imported then."""
 
 from __future__ import annotations
 

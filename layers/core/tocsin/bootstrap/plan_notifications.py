@@ -1,4 +1,4 @@
-"""What the function plan_notifications is made of."""
+"""Which parts make up plan_notifications: stores, texts, queues. Files and foreign events only when met."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the function publish_outcomes is made of."""
+"""Which parts make up publish_outcomes: the bus, and the queue of webhooks where there is one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the function receive_stanza is made of."""
+"""Which parts make up receive_stanza: stores, the transport, and what handles retry receipts and replies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the function receive_webhook is made of."""
+"""Which parts make up receive_webhook, the HTTP door. What knows help desks is made when one calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the function record_receipts is made of."""
+"""Which parts make up record_receipts: stores, keys read ahead, and threads that record side by side."""
 
 from __future__ import annotations
 

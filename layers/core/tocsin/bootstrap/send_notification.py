@@ -1,4 +1,4 @@
-"""What the function send_notification is made of."""
+"""Which parts make up send_notification: stores, the transport, the queues of orders and of dead letters."""
 
 from __future__ import annotations
 

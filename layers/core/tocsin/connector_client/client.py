@@ -1,8 +1,8 @@
 """How a Lambda reaches the socket: kept-alive HTTPS connections, which the sealed lease vouches for.
 
-Light on purpose, since it is imported at every cold start: http.client, ssl, json, and the node codec. Where
-the connector is (the lease) may be remembered between calls, for it is no key material; any failure or
-refusal forgets it.
+A call writes a node to a line (`line`), reads the connector's answer (`answers`), and raises what it means
+(`errors`). Where the connector is (the lease) may be remembered between calls, for it is no key material; any
+failure or refusal forgets it. Light on purpose, since it is imported at every cold start.
 """
 
 from __future__ import annotations
