@@ -2,9 +2,12 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from tests.support.templates import template
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "UPGRADING.md", "CHANGELOG.md"]
@@ -71,3 +74,11 @@ def test_every_folder_of_the_tests_is_explained() -> None:
     assert {name for name in folders if (ROOT / name).is_dir()} == {
         name for name in paths("CONTRIBUTING.md") if name.count("/") == 1 and (ROOT / name).is_dir()
     }
+
+
+def test_one_version_is_told_everywhere() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## \[(\d[^]]*)\] - \d{4}-\d\d-\d\d$", changes, re.MULTILINE)[0] == version
+    assert template()["Outputs"]["Version"]["Value"] == version
+    assert f"console and stack are {version};" in (ROOT / "README.md").read_text(encoding="utf-8")

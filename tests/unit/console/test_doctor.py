@@ -27,7 +27,7 @@ from tocsin_console.doctor.checks import Check, Level
 from tocsin_console.doctor.stack import FUNCTIONS, UNMAPPED, Deployed, judge_mappings
 from tocsin_local.paths import ROOT
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 LAYER = "arn:aws:lambda:eu-west-1:123456789012:layer:CoreLayer:7"
 UUID = "6f2a1b7e-0000-4000-8000-000000000001"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:night"
