@@ -20,7 +20,6 @@ from tocsin.multidevice.account import Account
 from tocsin.multidevice.chat_timers import ChatTimers
 from tocsin.multidevice.directory import PHONE_QUESTIONS_PER_HOUR, pin_phone
 from tocsin.multidevice.inbound.envelope import Envelope, Report
-from tocsin.multidevice.inbound.fetched_history import HistoryAway, fetched_history
 from tocsin.multidevice.placeholders import as_received, ask_phone, is_askable
 from tocsin.multidevice.question_budget import OVER_BUDGET, QuestionBudget
 from tocsin.multidevice.read_receipts import Readers
@@ -306,6 +305,9 @@ class Messages:
             self._take_resent(account, resent)
         if content.history is None:
             return
+        # Only after the account was linked; it brings the ciphers of files along.
+        from tocsin.multidevice.inbound.fetched_history import HistoryAway, fetched_history
+
         try:
             chunk = content.history.inline_payload or fetched_history(account, content.history)
             if chunk:
