@@ -84,12 +84,7 @@ def deploy(
     _examine(plan, wanted, folder, output)
     _keep(plan, folder, output)
     _take_over(plan, output)
-    for environment, command in commands:
-        code = run(command, environment, folder)
-        if code:
-            raise ConsoleError(
-                f"'{command[0]} {command[1]}' ended with exit code {code}; its output says why"
-            )
+    _carry_out(commands, run, folder, output)
     # Of a stack that was not there before.
     _take_over(plan, output)
     _write_down(plan)
@@ -297,6 +292,20 @@ def _write_down(plan: Plan) -> None:
         note(Deployment.at(plan.place), f"deployed the stack; parameters set: {named}")
     except ConsoleError as refusal:
         complain(f"tocsin: it is deployed, but who did it could not be written down: {refusal}")
+
+
+def _carry_out(
+    commands: Sequence[tuple[Mapping[str, str], Sequence[str]]], run: Run, folder: Path, output: Output
+) -> None:
+    """Run the commands, which show themselves how far they are. Raises ConsoleError for one that fails."""
+    for number, (environment, command) in enumerate(commands, 1):
+        if output.in_terminal:
+            output.say(f"step {number} of {len(commands)}: {' '.join(command[:2])}")
+        code = run(command, environment, folder)
+        if code:
+            raise ConsoleError(
+                f"'{command[0]} {command[1]}' ended with exit code {code}; its output says why"
+            )
 
 
 def _take_over(plan: Plan, output: Output) -> None:

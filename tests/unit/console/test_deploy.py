@@ -124,6 +124,15 @@ def test_with_the_return_key_alone_nothing_is_frozen(scene: Scene) -> None:
     assert (scene.kept["stack_name"], scene.kept["region"]) == ("tocsin", REGION)
 
 
+def test_a_person_sees_which_step_is_on(scene: Scene, said: Said) -> None:
+    terminal = typing(ENTER * 20)
+    scene.deploy(terminal)
+    steps = [line for line in asked(terminal).splitlines() if line.startswith("step ")]
+    assert steps == ["step 1 of 2: sam build", "step 2 of 2: sam deploy"]
+    scene.deploy(said.output, yes=True)
+    assert "step " not in said.text
+
+
 def test_what_is_answered_is_deployed_and_kept(scene: Scene) -> None:
     answers = ["desk", "eu-west-1", "GB", "", "en", "", "", "arn:aws:sns:eu-west-1:1:night"]
     scene.deploy(typing("\n".join(answers) + "\n"))

@@ -241,6 +241,16 @@ def test_a_dry_run_counts_what_the_real_run_does(fake: FakeDeployment, said: Sai
     ]
 
 
+def test_a_dry_run_of_dropping_counts_what_the_real_run_does(fake: FakeDeployment, said: Said) -> None:
+    fake.failed()
+    fake.arrives(fake.failed(BUDI))
+    fake.put("DeadLetters", "hello?")
+    for dry_run in (True, False):
+        drop_letters(fake.deployment, Selection(), dry_run=dry_run, output=said.output, yes=True)
+    expected, done = (line for line in said.lines if " kept" in line and "redriven," in line)
+    assert expected == f"would be: {done}"
+
+
 # -- who did it --------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from typing import Any
 
@@ -132,6 +133,16 @@ def test_only_the_selected_ones_are_touched(fake: FakeDeployment, said: Said) ->
     drop_refused(fake.deployment, EventSelection(id=EVENT["id"]), dry_run=True, output=said.output, yes=True)
     assert [letter["reason"] for letter in fake.taken("TicketEventsDead")] == ["invalid-event"]
     assert said.lines[-1] == "would be: 1 dropped"
+
+
+@pytest.mark.parametrize("act", [redrive_refused, partial(drop_refused, yes=True)])
+def test_a_dry_run_counts_what_the_real_run_does(fake: FakeDeployment, said: Said, act: Any) -> None:
+    fake.refuse(EVENT, VIOLATION)
+    fake.put("TicketEventsDead", json.dumps(EVENT | {"id": "crashed-1"}))
+    for dry_run in (True, False):
+        act(fake.deployment, EventSelection(), dry_run=dry_run, output=said.output)
+    expected, done = (line for line in said.lines if re.fullmatch(r"(would be: )?\d+ \w+", line))
+    assert expected == f"would be: {done}"
 
 
 @pytest.mark.parametrize("act", [redrive_refused, partial(drop_refused, yes=True)])
