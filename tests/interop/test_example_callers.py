@@ -30,6 +30,7 @@ from tocsin.dynamo.writes import Put
 from tocsin.notify.events.schema import parse_event
 from tocsin.tables.notifications import source_key
 from tocsin_local.door import open_door
+from tocsin_local.trial import Door
 
 pytestmark = pytest.mark.interop
 
@@ -241,6 +242,14 @@ def test_curl_fails_with_a_wrong_key_and_shows_why(door: tuple[OpenDoor, str]) -
     assert done.returncode == 22
     assert "urn:tocsin:problem:" in done.stdout
     assert made.events.entries == []
+
+
+def test_the_line_that_make_local_prints_arrives(door: tuple[OpenDoor, str]) -> None:
+    made, url = door
+    program("curl")
+    done = run("/bin/sh", "-c", Door(url, made.tokens["api"]).curl("6281234567890"))
+    assert done.returncode == 0, done.stderr
+    assert text_on(made.events) == "Halo dari pintu"
 
 
 # -- by the calls of other programs ------------------------------------------------------------------------
