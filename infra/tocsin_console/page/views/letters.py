@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from tocsin.notify.events.audience import ROUTES
 from tocsin.notify.letters import Letter
 from tocsin.notify.malformed import UnreadableRecord
 from tocsin.notify.notification import Notification
@@ -110,7 +111,7 @@ async def show(request: web.Request) -> web.Response:
         accounts=found["accounts"].value or [],
         sieve=sieve,
         code=code,
-        choices={"audiences": AUDIENCES, "spans": SPANS},
+        choices={"audiences": AUDIENCES, "events": tuple(ROUTES), "spans": SPANS},
         SHOWN=_SHOWN,
     )
 

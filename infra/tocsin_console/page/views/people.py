@@ -13,6 +13,7 @@ from aiohttp import web
 
 from tocsin.keys.views import UserView
 from tocsin.notify.notification import Notification
+from tocsin_console import opt_outs
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.forget import KEPT, forget_person
 from tocsin_console.output import Output
@@ -133,6 +134,24 @@ async def clean(request: web.Request) -> web.Response:
     return await _do(request, act)
 
 
+async def consent(request: web.Request) -> web.Response:
+    """Note that somebody wants no messages, or that they asked for them again."""
+    form = await request.post()
+    again = form.get("verb") == "take-back"
+    if again and form.get("sure") != "yes":
+        wanted, account = str(form.get("wanted", ""))[:_MAX], str(form.get("account", ""))
+        return await _page(request, wanted, account, refusal="nothing was done: tick the box first")
+
+    def act(site: Site, account: str, wanted: str, output: Output) -> None:
+        people = People(site.deployment, account)
+        if again:
+            opt_outs.remove(people, wanted, output=output, yes=True)
+        else:
+            opt_outs.add(people, wanted, output=output, clock=site.clock)
+
+    return await _do(request, act)
+
+
 async def forget(request: web.Request) -> web.Response:
     """Erase somebody; first shown, then done once the box is ticked."""
     form = await request.post()
@@ -150,5 +169,6 @@ VIEWS: Final = {
     "POST /people": ask,
     "POST /people/confirm": confirm,
     "POST /people/clean": clean,
+    "POST /people/consent": consent,
     "POST /people/forget": forget,
 }

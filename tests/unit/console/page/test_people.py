@@ -49,3 +49,16 @@ def test_where_there_is_nothing_to_do_it_says_so(fake: FakeDeployment, browser: 
     answer = browser.post(f"/people/{what}", wanted=NUMBER)
     assert (answer.status, 'role="alert"' in answer.raw) == (200, True)
     assert list(fake.deployment.stores.audit.lines()) == []
+
+
+def test_an_opt_out_that_was_said_elsewhere_is_noted_and_taken_back_when_sure(
+    fake: FakeDeployment, browser: Browser
+) -> None:
+    fake.planned()
+    assert "gets no more messages" in browser.post("/people/consent", wanted=NUMBER, verb="note").text
+    refused = browser.post("/people/consent", wanted=NUMBER, verb="take-back")
+    assert "tick the box first" in refused.text
+    assert "consent opted out" in refused.text
+    back = browser.post("/people/consent", wanted=NUMBER, verb="take-back", sure="yes")
+    assert "gets messages again" in back.text
+    assert "consent no opt-out" in back.text
