@@ -125,7 +125,8 @@ class Walk:
 
         expect(self.tab.locator(where).first).to_contain_text(words, timeout=PATIENCE_MS)
 
-    def picture(self, name: str) -> None:
+    def picture(self, name: str, height: int = 800) -> None:
+        self.tab.set_viewport_size({"width": 1280, "height": height})
         self.tab.mouse.move(0, 0)
         self.tab.screenshot(path=self._folder / f"{name}.png")
 
@@ -150,7 +151,7 @@ def test_a_walk_from_nothing_linked_to_a_text_of_ones_own(
     changes_a_text(walk, deployed, siti)
     walk.to("/")
     walk.sees("Everything is running")
-    walk.picture("now")
+    walk.picture("now", 1000)
     assert walk.wrong + feed.wrong == []
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Final
 from urllib.parse import urlencode
 
@@ -62,22 +63,42 @@ class Sieve:
         tests: list[Callable[[Line], bool]] = []
         for name in ("state", "audience", "account", "event", "source"):
             if value := getattr(self, name):
-                tests.append(lambda line, name=name, value=value: getattr(line, name) == value)  # type: ignore[misc]
+                tests.append(_is(attrgetter(name), value))
         if self.ticket:
             ticket = self.ticket.casefold()
             tests.append(lambda line: line.ticket.casefold() == ticket)
-        if self.time:
-            since = now - SPANS[self.time][0]
+        if since := self.since(now):
             tests.append(lambda line: line.created_at >= since)
         if self.like:
             like = find(self.like)
             tests.append(lambda line: like is not None and line.digits == like.digits)
         if self.person:
             tests.append(_person(self.person))
-        wanted = self.words.casefold().split()
-        if wanted:
-            tests.append(lambda line: all(word in line.words for word in wanted))
-        return lambda line: all(test(line) for test in tests)
+        tests += [_says(word) for word in self.words.casefold().split()]
+        return _all(tests)
+
+    def since(self, now: int) -> int:
+        """The moment (ms) before which no line is wanted; 0: there is none."""
+        return now - SPANS[self.time][0] if self.time else 0
+
+
+def _is(part: Callable[[Line], str], value: str) -> Callable[[Line], bool]:
+    return lambda line: part(line) == value
+
+
+def _says(word: str) -> Callable[[Line], bool]:
+    return lambda line: word in line.words
+
+
+def _all(tests: Sequence[Callable[[Line], bool]]) -> Callable[[Line], bool]:
+    """Whether a line passes each of these, with few calls: there are a hundred thousand lines."""
+    if not tests:
+        return lambda _: True
+    first, *others = tests
+    if not others:
+        return first
+    rest = _all(others)
+    return lambda line: first(line) and rest(line)
 
 
 def _harmless(text: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from itertools import islice
+from operator import itemgetter
 from typing import Final
 
 from tocsin_console.feed.line import Line
@@ -57,16 +59,21 @@ class Recent:
             del self._order[: max(len(self._order) - self._most, 0)]
 
     def newest(
-        self, wanted: Callable[[Line], bool], most: int, *, before: tuple[int, str] | None = None
+        self,
+        wanted: Callable[[Line], bool],
+        most: int,
+        *,
+        before: tuple[int, str] | None = None,
+        since: int = 0,
     ) -> list[Line]:
-        """Those that are wanted, the newest first. `before`: only what is older than this place."""
-        found: list[Line] = []
+        """Those that are wanted, the newest first. `before`: only what is older than this place; `since`
+        (ms): only what isn't older."""
         with self._lock:
-            order = self._order if before is None else self._order[: bisect_left(self._order, before)]
-            for _, identity in reversed(order):
-                line = self._lines[identity]
-                if wanted(line):
-                    found.append(line)
-                    if len(found) == most:
-                        break
-        return found
+            begin = bisect_left(self._order, (since, "")) if since else 0
+            end = len(self._order) if before is None else bisect_left(self._order, before)
+            places = islice(reversed(self._order), len(self._order) - end, len(self._order) - begin)
+            lines = map(self._lines.__getitem__, map(_identity, places))
+            return list(islice(filter(wanted, lines), most))
+
+
+_identity = itemgetter(1)

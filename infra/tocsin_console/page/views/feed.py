@@ -58,10 +58,11 @@ async def show(request: web.Request) -> web.Response:
     def read() -> tuple[list[Line], Watching]:
         feed = watching(site)
         feed.look()
-        judge = sieve.judge(from_seconds(site.clock()), feed.recent.get)
+        now = from_seconds(site.clock())
+        judge, since = sieve.judge(now, feed.recent.get), sieve.since(now)
 
         def found() -> list[Line]:
-            return feed.recent.newest(judge, _ON_A_PAGE + 1, before=before)
+            return feed.recent.newest(judge, _ON_A_PAGE + 1, before=before, since=since)
 
         if before:
             feed.more(lambda: len(found()) > _ON_A_PAGE)

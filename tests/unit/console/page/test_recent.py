@@ -8,7 +8,7 @@ from tocsin_console.feed.line import Line
 from tocsin_console.feed.sifting import Sieve
 from tocsin_console.page.feed.recent import Recent
 
-STEPS_A_LINE = 16
+STEPS_A_LINE = 8
 
 
 def line(number: int, state: State = State.SENT) -> Line:
@@ -25,6 +25,14 @@ def test_lines_come_newest_first_however_they_were_added() -> None:
     recent.put(line(number) for number in (2, 3, 1))
     assert [one.created_at for one in recent.newest(lambda _: True, 9)] == [3, 2, 1]
     assert [one.created_at for one in recent.newest(lambda _: True, 9, before=line(3).place)] == [2, 1]
+    assert [one.created_at for one in recent.newest(lambda _: True, 9, since=2)] == [3, 2]
+
+
+def test_what_is_too_old_is_not_even_looked_at() -> None:
+    recent, seen = Recent(), list[int]()
+    recent.put(line(number) for number in range(1, 100))
+    recent.newest(lambda one: bool(seen.append(one.created_at)), 9, since=98)
+    assert seen == [99, 98]
 
 
 def test_a_line_that_is_known_is_replaced() -> None:
