@@ -69,7 +69,7 @@ def add(people: People, wanted: str, *, output: Output, clock: Callable[[], floa
         people.account, found.person.id, BY_OPERATOR, at
     )
     if news:
-        what = f"noted that somebody opted out of the account {people.account}"
+        what = f"noted that {_shown(found.asked[0])} opted out of the account {people.account}"
         note(people.deployment, what, clock=clock)
     output.record({"person": whom, "opted_out": True, "news": news})
     output.say(f"{whom} gets no more messages" if news else f"{whom} had opted out before")
@@ -86,7 +86,10 @@ def remove(people: People, wanted: str, *, output: Output, yes: bool) -> None:
         people.deployment.stores.people.opt_in(people.account, found.person.id)
     except TextWithheld as refusal:
         raise needs_texts(refusal) from None
-    note(people.deployment, f"took somebody's opt-out of the account {people.account} back")
+    note(
+        people.deployment,
+        f"took the opt-out of {_shown(found.asked[0])} from the account {people.account} back",
+    )
     output.record({"person": whom, "opted_out": False})
     output.say(f"{whom} gets messages again")
 

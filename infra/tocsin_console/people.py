@@ -43,6 +43,8 @@ SOURCES = {
     Source.WROTE: "they wrote under it",
     Source.OPERATOR: "an operator confirmed it",
 }
+WISHES = {"withdrawn": "took it back", "given": "gave it again"}
+"""What a reply did to consent → in words."""
 
 
 def spellings(deployment: Deployment, wanted: str) -> tuple[str, ...]:
@@ -213,6 +215,14 @@ class _Shown:
         return view if view.next is not None or view.devices else None
 
     @property
+    def wishes(self) -> list[tuple[int, str, str]]:
+        """Of the replies that are kept, those that took consent back or gave it again: when (ms), which of
+        both, and the message's id."""
+        replies = (item for item in self.held.replies if item.get("consent"))
+        found = [(item.get("received_at"), item.get("consent"), item.get("message_id")) for item in replies]
+        return sorted((at, str(wish), str(message)) for at, wish, message in found if isinstance(at, int))
+
+    @property
     def parked(self) -> list[WaitingRow]:
         waiting = set(Held(self.held.unended).ids)
         rows = self.people.deployment.stores.parking.waiting(self.people.account)
@@ -232,6 +242,9 @@ class _Shown:
             "formerly": [shown(name) for name in sorted(person.formerly)],
             "opted_out_at": json_moment(person.opted_out_at),
             "opt_out_word": person.opt_out_word,
+            "wishes": [
+                {"at": json_moment(at), "wish": wish, "message": message} for at, wish, message in self.wishes
+            ],
             "confirmed_at": json_moment(person.confirmed_at),
             "forgotten": None
             if opt_out is None
@@ -295,6 +308,8 @@ class _Shown:
             yield f"consent       opted out {moment(kept.at)} by '{kept.word}', then erased: kept as a hash"
         else:
             yield "consent       no opt-out"
+        for at, wish, message in self.wishes:
+            yield f"              {moment(at)} they {WISHES.get(wish, wish)} (message {message})"
 
     def _history(self) -> Iterator[str]:
         person = self.found.person
@@ -329,8 +344,9 @@ class _Shown:
         view = self.sessions
         yield f"sessions      next number {view.next}, last used {_ago(view.used_at, now)}"
         for device in view.devices:
-            heard = _ago(device.heard_at, now)
-            yield f"              device {device.device}: index {device.index}, heard {heard}"
+            ages = f"made {_ago(device.created or 0, now)}, heard {_ago(device.heard_at, now)}"
+            kept = f", {device.archived} archived" if device.archived else ""
+            yield f"              device {device.device}: index {device.index}, {ages}{kept}"
 
     def _kept(self) -> Iterator[str]:
         until = self.held.kept_until()

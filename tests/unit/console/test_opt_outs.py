@@ -123,6 +123,6 @@ def test_by_the_command_line_each_leaves_a_line(
     assert cli.main(["people", "opt-outs", "remove", TYPED, "--yes"]) == 0
     lines = list(people.deployment.stores.audit.lines())
     assert sorted(line.what for line in lines) == [
-        "noted that somebody opted out of the account default",
-        "took somebody's opt-out of the account default back",
+        "noted that 6281…90 opted out of the account default",
+        "took the opt-out of 6281…90 from the account default back",
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -480,3 +481,22 @@ def found(functions: WiredFunctions, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_command_line(found, capsys, words, code, key):
     assert cli.main(["--json", "people", *words]) == code
     assert key in json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_consent_comes_with_each_time_that_they_wrote_of_it(functions: WiredFunctions) -> None:
+    phone = functions.siti.devices[0]
+    functions.reply("STOP", "stop1", phone)
+    functions.reply("START", "start1", phone)
+    lines = show(functions).lines
+    at = next(place for place, line in enumerate(lines) if line.startswith("consent "))
+    assert lines[at] == "consent       no opt-out"
+    # Both of one moment, as their phone's clock stands still.
+    assert {line.split(" they ")[1] for line in lines[at + 1 : at + 3]} == {
+        "took it back (message stop1)",
+        "gave it again (message start1)",
+    }
+
+
+def test_sessions_come_with_counters_and_ages(functions: WiredFunctions) -> None:
+    (first, *_) = [line for line in show(functions).lines if "device 0:" in line]
+    assert re.search(r"index \d+, made .* ago, heard .* ago", first)

@@ -33,9 +33,9 @@ class Bus:
         self._sleep = sleep
 
     def put(self, entries: Sequence[Entry], source: str = "") -> list[str]:
-        """Put all of them; returns the ids that the bus gave them. `source`: who brought them. Raises Refused:
-        413 for one that is too large, before any is put; 503 if the bus didn't take all of them after some
-        tries. A caller who tries again tells nobody twice what bears a key or a revision."""
+        """Put all of them; returns the ids that the bus gave them. `source`: who brought them. Raises
+        Refused: 413 for one that is too large, before any is put; 503 if the bus didn't take all of them
+        after some tries. A caller who tries again tells nobody twice what bears a key or a revision."""
         for entry in entries:
             if len(entry.json.encode(errors="replace")) > MAX_ENTRY_BYTES:
                 raise Refused(413, "too-large", "the event would be larger than the bus takes")
