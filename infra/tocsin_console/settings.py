@@ -298,6 +298,10 @@ def _where(scope: str, deployment: Deployment) -> str:
     """For whom a value holds; an account with its number and name."""
     if scope == str(STACK):
         return ""
-    account = Scope.parse(scope).account
+    try:
+        account = Scope.parse(scope).account
+    except ValueError:
+        # Of another version, or of nobody's.
+        return scope
     label = deployment.names.label(account) if account is not None else ""
     return scope.replace(f"account={account}", f"account={label}") if label else scope
