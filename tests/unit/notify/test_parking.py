@@ -282,3 +282,29 @@ def test_a_resume_asks_after_no_receipts(scene: Scene) -> None:
     notification = scene.planned()
     scene.stores.notifications.mark_sent(notification.id, {}, at=0, account="default", receipt_deadline=1)
     assert scene.resume().overdue == 0
+
+
+# -- records that can't be read ------------------------------------------------------------------------------
+
+
+def spoil(scene: Scene, notification: Notification) -> None:
+    """Its record is of another version, or damaged."""
+    scene.aws.notifications_table.update(Update(notification_key(notification.id), remove=("ticket_id",)))
+
+
+def test_a_record_that_cannot_be_read_holds_up_nobody_and_waits_on(scene: Scene) -> None:
+    odd, same, other = scene.parked(), scene.parked(), scene.parked(BUDI)
+    spoil(scene, odd)
+    report = scene.resume()
+    assert [order["notification"] for order in scene.orders()] == [same.id, other.id]
+    assert (report.resumed, report.waiting, report.complete) == (2, 1, True)
+
+
+def test_it_is_a_dead_letter_once_it_is_too_late(scene: Scene) -> None:
+    odd, other = scene.parked(), scene.parked(BUDI)
+    spoil(scene, odd)
+    scene.now += 86_400
+    scene.resume()
+    letters = {one["notification"]: one["reason"] for one in scene.aws.messages("dead-letters")}
+    assert letters == {odd.id: "unreadable-record", other.id: "expired"}
+    assert list(scene.stores.parking.waiting("default")) == []

@@ -326,7 +326,7 @@ class Delivery:
         for turn in sorted(person.parked):
             if turn >= notification.turn:
                 return None
-            earlier = self._stores.notifications.get(turn.partition("#")[2])
+            earlier = self._stores.notifications.get_readable(turn.partition("#")[2])
             if earlier is None or earlier.expired(self._now_ms()) or earlier.state not in IN_LINE:
                 self._stores.people.leave_line(notification.account, person.id, turn)
                 continue

@@ -10,17 +10,8 @@ from typing import Any
 from tocsin.nesting import nested_too_deep
 from tocsin.notify.events.checks import MAX_NESTED
 from tocsin.notify.notification import Notification
+from tocsin.notify.store.codec import MALFORMED as MALFORMED
 from tocsin.notify.store.notifications import Notifications
-
-MALFORMED = (
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    ArithmeticError,
-    RecursionError,
-)
-"""What reading a record raises that has another form than the expected one."""
 
 
 class UnreadableRecord(Exception):

@@ -29,7 +29,8 @@ from tocsin.notify.gate import quiet_end
 from tocsin.notify.hold import FIRST_CONTACT_CODES
 from tocsin.notify.notification import Notification, State, mismatch
 from tocsin.notify.portions import Counts, Portions, uncounted
-from tocsin.notify.queues import NotificationsQueue
+from tocsin.notify.queues import NotificationsQueue, Order
+from tocsin.notify.store.codec import MALFORMED
 from tocsin.notify.store.parking import WaitingRow
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
@@ -160,7 +161,7 @@ class Maintainer:
 
     def _hold(self, row: WaitingRow, cause: str, expires_at: int, now: int) -> None:
         """Let it wait for `cause` from now on, in the same place."""
-        notification = self._stores.notifications.get(row.notification)
+        notification = self._stores.notifications.get_readable(row.notification)
         if notification is None or notification.state is not State.WAITING or mismatch(row, notification):
             return
         with suppress(NotificationMissing):
@@ -191,7 +192,12 @@ class Maintainer:
             yield row, expires_at
 
     def _bury(self, row: WaitingRow, report: Report, now: int) -> None:
-        notification = self._stores.notifications.get(row.notification)
+        try:
+            notification = self._stores.notifications.get(row.notification)
+        except MALFORMED:
+            self._dead_letters.bury_unread(_order_of(row), now)
+            report.expired += 1
+            return
         if notification is None or notification.state not in (State.WAITING, State.PLANNED):
             return
         if mismatch(row, notification):
@@ -296,8 +302,10 @@ class Maintainer:
 
     def _requeue(self, run: _Run, rows: Sequence[tuple[WaitingRow, int]], report: Report) -> int:
         """State, then queue, then the rows: after a crash in between, the rows are there and it begins
-        anew."""
+        anew. The row of one that can't be read stays until its time is over: while a version is deployed, it
+        may be that of another one. It holds up nobody."""
         orders: list[Notification] = []
+        unread: set[str] = set()
         for row, expires_at in rows:
             run.put_back.add(row.notification)
             moved = expires_at if expires_at > row.expires_at else None
@@ -305,13 +313,19 @@ class Maintainer:
                 transition = self._stores.parking.requeue(row.notification, row=row, expires_at=moved)
             except NotificationMissing:
                 continue
+            except MALFORMED as error:
+                unread.add(row.notification)
+                about = {"notification": row.notification, "error": type(error).__name__}
+                log.error("unreadable record", extra=about)
+                continue
             if transition.applied:
                 orders.append(transition.notification)
             elif mismatch(row, transition.notification):
                 _tell_mismatch(row, transition.notification, report)
         self._queue.send_all(orders, resumed=True)
         for row, _ in rows:
-            self._stores.parking.drop_waiting(row)
+            if row.notification not in unread:
+                self._stores.parking.drop_waiting(row)
         return len(orders)
 
     def _count_waiting(self, report: Report) -> None:
@@ -319,6 +333,11 @@ class Maintainer:
 
     def _now_ms(self) -> int:
         return from_seconds(self._clock())
+
+
+def _order_of(row: WaitingRow) -> Order:
+    """What asked for a notification of which only its row can be read."""
+    return Order(row.notification, row.account, row.recipient, row.audience, generation=0)
 
 
 def _tell_mismatch(row: WaitingRow, notification: Notification, report: Report) -> None:

@@ -35,6 +35,16 @@ from tocsin.timestamps import from_seconds, to_seconds
 
 DETAIL_LENGTH = 500
 
+MALFORMED = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What reading a record raises that has another form than the expected one."""
+
 CONTENT_VERSION = 1
 """Of the form in which contents are stored. A form that this code can't read has another one."""
 

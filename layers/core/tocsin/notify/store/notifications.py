@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
@@ -28,6 +29,7 @@ from tocsin.notify.notification import (
     State,
 )
 from tocsin.notify.store.codec import (
+    MALFORMED,
     bounded,
     bounded_attempt,
     item_of_notification,
@@ -48,6 +50,8 @@ from tocsin.notify.store.transition import (
 )
 from tocsin.tables.notifications import TICKET, WATCH_ENDED, notification_key, notification_of, watch_part
 from tocsin.timestamps import to_seconds
+
+log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 60
 """Attempts kept on an item; later ones only count retries. Far above every retry limit, far below 400 KB."""
@@ -86,6 +90,14 @@ class Notifications:
         item = self._table.get(notification_key(notification_id))
         return notification_of_item(item, self._table.texts) if item is not None else None
 
+    def get_readable(self, notification_id: str) -> Notification | None:
+        """As `get`. One that can't be read is as good as none to whoever is behind it; the log names it."""
+        try:
+            return self.get(notification_id)
+        except MALFORMED as error:
+            _tell_unreadable(notification_id, error)
+            return None
+
     def open(self, item: Item) -> Notification:
         """The notification in an item that was read already. Raises UnknownContent."""
         return notification_of_item(item, self._table.texts)
@@ -103,10 +115,16 @@ class Notifications:
         return change(self._table, update)
 
     def get_many(self, notification_ids: Collection[str]) -> dict[str, Notification]:
-        """Those that are there, by id, in one request for each hundred."""
-        items = self._table.get_many([notification_key(one) for one in notification_ids])
-        found = (notification_of_item(item, self._table.texts) for item in items.values())
-        return {one.id: one for one in found}
+        """Those that are there and can be read, by id, in one request for each hundred. The log names the
+        others."""
+        keys = {notification_key(one): one for one in notification_ids}
+        found: dict[str, Notification] = {}
+        for key, item in self._table.get_many(list(keys)).items():
+            try:
+                found[keys[key]] = notification_of_item(item, self._table.texts)
+            except MALFORMED as error:
+                _tell_unreadable(keys[key], error)
+        return found
 
     def hurry(self, notification_id: str) -> bool:
         """Let one that waits be held up no longer than what is urgent; whether it waits."""
@@ -319,6 +337,10 @@ class Notifications:
     def of_ticket(self, ticket_id: str) -> list[str]:
         """Return the ids of a ticket's notifications, in no order."""
         return [found for key in self._table.indexed(TICKET, ticket_id) if (found := notification_of(key))]
+
+
+def _tell_unreadable(notification_id: str, error: Exception) -> None:
+    log.error("unreadable record", extra={"notification": notification_id, "error": type(error).__name__})
 
 
 def _ended(at: int) -> Item:
