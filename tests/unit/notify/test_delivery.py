@@ -77,6 +77,14 @@ def test_a_record_of_an_unknown_form_waits_two_minutes_and_lets_its_lane_go_on(s
     assert scene.transport.sent == []
 
 
+def test_one_in_front_whose_record_cannot_be_read_holds_up_nobody(scene):
+    scene.stores.parking.park(scene.planned, "not-connected", NOW * 1000)
+    key = notification_key(scene.planned.id)
+    scene.aws.notifications_table.update(Update(key, set={"state": "of-a-newer-version"}))
+    another = scene.plan_another()
+    assert scene.delivery.deliver(Order.of(another)) == Verdict("sent")
+
+
 def test_an_error_that_is_not_the_record_s_is_raised_and_brings_it_again(scene):
     scene.delivery._transport = None
     with pytest.raises(AttributeError):
