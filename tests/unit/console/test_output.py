@@ -28,6 +28,7 @@ from tocsin_console.output import (
     show_times_in,
     time_of_day,
 )
+from tocsin_local.bootstrap import ROOT
 
 
 def test_people_read_what_is_said(said: Said) -> None:
@@ -125,6 +126,24 @@ def test_programs_read_utc_wherever_they_run(in_zone: Callable[[str], None]) -> 
 def test_a_time_as_it_is_shown_can_be_typed(in_zone: Callable[[str], None], zone: str) -> None:
     in_zone(zone)
     assert past(moment(1_795_000_000_000)) == 1_795_000_000_000
+
+
+WAYS_TO_SHOW_A_TIME = re.compile(r"\b(strftime|localtime|ctime|fromtimestamp|utcfromtimestamp)\b|\bUTC[\"']")
+
+
+def test_one_place_decides_how_times_are_shown() -> None:
+    console = ROOT / "infra" / "tocsin_console"
+    sources = {
+        str(path.relative_to(console)): path.read_text(encoding="utf-8")
+        for path in console.rglob("*")
+        if path.suffix in (".py", ".html", ".js")
+    }
+    assert {name for name, text in sources.items() if WAYS_TO_SHOW_A_TIME.search(text)} == {"output.py"}
+
+
+@pytest.mark.parametrize("other", ["time.strftime('%H:%M')", "datetime.fromtimestamp(at)", "f'{at} UTC'"])
+def test_another_place_would_be_noticed(other: str) -> None:
+    assert WAYS_TO_SHOW_A_TIME.search(other)
 
 
 @pytest.mark.parametrize(
