@@ -304,7 +304,7 @@ def test_every_page_fits_and_axe_finds_nothing_light_and_dark_wide_and_narrow(
             page.emulate_media(color_scheme=scheme)
             page.set_viewport_size({"width": width, "height": 860})
             if PICTURES:
-                name = re.sub(r"\W+", "-", path.partition("/jobs/")[0]).strip("-") or "now"
+                name = re.sub(r"\W+", "-", re.sub("/jobs/.*", "/job", path)).strip("-") or "now"
                 page.screenshot(path=Path(PICTURES) / f"{name}-{scheme}-{width}.png", full_page=True)
             found[path, scheme, width] = page.evaluate(RULES) + page.evaluate(FITS)
     assert {where: wrong for where, wrong in found.items() if wrong} == {}

@@ -23,6 +23,7 @@ from tocsin_console.life import Life, Moment, conclusion, timeline
 from tocsin_console.page import shown
 from tocsin_console.page.phone import Run, runs
 from tocsin_console.page.site import Site, elsewhere, page, refused, site_of, told
+from tocsin_console.reasons import reason
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,10 @@ async def show(request: web.Request) -> web.Response:
     follows = bool(request.query.get("follow"))
     if follows and await site.work(site.deployment.stores.notifications.get, identity) is None:
         return page(request, "planning", title="On its way", identity=identity)
-    life, why, moments = await site.work(read)
+    life, whole, moments = await site.work(read)
+    why, _, then = whole.partition("; ")
+    if "tocsin dead-letters redrive" in then:
+        then = ""  # The button below does it.
     one = life.notification
     siblings = await site.part(lambda: planned_for(deployment, one.ticket_id)[0])
     return page(
@@ -77,6 +81,8 @@ async def show(request: web.Request) -> web.Response:
         title=f"Ticket {shown.line(one.ticket_id, 40)}",
         one=one,
         why=why[:1].upper() + why[1:],
+        then=then[:1].upper() + then[1:],
+        reason=reason(one.last_error.code) if one.state is State.FAILED and one.last_error else None,
         whom=shown_recipient(one.recipient),
         steps=steps(one),
         moments=moments,

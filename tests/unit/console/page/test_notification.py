@@ -86,3 +86,12 @@ def test_a_message_is_formatted_as_phones_do(text: str, shown: list[Run]) -> Non
 
 def test_a_text_of_any_length_is_cut() -> None:
     assert sum(len(run.text) for run in runs("*" * 65536)) <= 4096
+
+
+def test_one_that_was_given_up_says_what_that_means_and_what_to_do(
+    fake: FakeDeployment, browser: Browser
+) -> None:
+    answer = browser.get(f"/notification/{fake.failed(code='not-on-whatsapp').id}")
+    assert "This number isn't on WhatsApp. Correct it, or send it again once it has WhatsApp." in answer.text
+    assert "Send it again" in answer.text
+    assert "tocsin dead-letters" not in answer.text
