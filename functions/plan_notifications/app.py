@@ -82,9 +82,7 @@ def tell(planned: Sequence[tuple[str, Planned]], failed: int) -> None:
         telemetry.count("RecipientsUnreachable", len(one.unreachable))
         telemetry.count("EventsTellingNobody", int(one.has_no_recipients))
         if one.refused:
-            logger.error(
-                "event refused", event=one.event_id, violations=one.violations, sqs_message=sqs_message
-            )
+            logger.error("event refused", extra={**facts(one), "sqs_message": sqs_message})
         elif is_odd(one):
             logger.warning("event planned", extra=facts(one))
     ordinary = [facts(one) for _, one in planned if not one.refused and not is_odd(one)]

@@ -21,6 +21,7 @@ from tocsin_console.progress import Progress
 MOST_TOLD: Final = 20
 _PAGES: Final = 50
 _SECONDS: Final = 20.0
+_SECONDS_BESIDE: Final = 5.0
 _MS_PER_DAY: Final = 86_400_000
 _PLAIN: Final = re.compile(r"[^\"\\\x00-\x1f]{1,200}")
 
@@ -57,6 +58,11 @@ class Arrived:
         return [str(one) for one in found] if isinstance(found, list) else []
 
     @property
+    def is_told_elsewhere(self) -> bool:
+        """Whether its notifications tell of it, or its letter, as it was refused."""
+        return bool(self.notifications or self._many("violations") or self._many("unreachable"))
+
+    @property
     def conclusion(self) -> str:
         """What became of it, in words."""
         repeated, lost = self._many("repeated"), self._many("unreachable")
@@ -77,20 +83,31 @@ class Arrived:
 
 
 def tell_arrived(
-    deployment: Deployment, wanted: str, output: Output, clock: Callable[[], float] = time.time
+    deployment: Deployment,
+    wanted: str,
+    output: Output,
+    clock: Callable[[], float] = time.time,
+    *,
+    untold: bool = False,
 ) -> bool:
-    """Print what became of the events with this id, or about this ticket; whether there was any."""
+    """Print what became of the events with this id, or about this ticket; whether there was any. `untold`:
+    beside what their notifications tell, so only of those that have none, and nothing where the log can't
+    be read."""
     if not _PLAIN.fullmatch(wanted):
         return False
     try:
         with output.progress("looking through the planner's log") as progress:
-            found = list(_arrived(deployment, wanted, from_seconds(clock()), progress))
+            seconds = _SECONDS_BESIDE if untold else _SECONDS
+            found = list(_arrived(deployment, wanted, from_seconds(clock()), seconds, progress))
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code not in NO_RIGHT and code != "ResourceNotFoundException":
             raise
+        if untold:
+            return False
         output.say("the planner's log, which knows what told nobody, can't be read: no right, or no log yet")
         return False
+    found = [one for one in found if not (untold and one.is_told_elsewhere)]
     for one in found[-MOST_TOLD:]:
         output.record(
             {
@@ -107,11 +124,13 @@ def tell_arrived(
     return bool(found)
 
 
-def _arrived(deployment: Deployment, wanted: str, now: int, progress: Progress) -> Iterator[Arrived]:
+def _arrived(
+    deployment: Deployment, wanted: str, now: int, seconds: float, progress: Progress
+) -> Iterator[Arrived]:
     """What the log has of it, of the days that records are kept; not more than some pages, nor for long."""
     logs = deployment.client("logs")
     more: dict[str, str] = {}
-    until = time.monotonic() + _SECONDS
+    until = time.monotonic() + seconds
     for _ in range(_PAGES):
         answer = logs.filter_log_events(
             logGroupName=f"/tocsin/{deployment.stack}/plan_notifications",

@@ -14,9 +14,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from tocsin.notify.content import Edit, File, Quote, Reaction, Text, Withheld
+from tocsin.notify.events.audience import ROUTES
 from tocsin.notify.letters import UNREADABLE
 from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_record
-from tocsin.notify.notification import Notification, State
+from tocsin.notify.notification import MESSAGE_REQUESTED, Notification, State
 from tocsin.notify.redrive import UNREADABLE_RECORD
 from tocsin.notify.refused_events import RefusedEvent
 from tocsin.notify.waiting import WaitingList
@@ -74,7 +75,7 @@ def explain(
             tell_last(deployment, wanted, output)
             return
         if is_one(wanted) or not tell_arrived(deployment, wanted, output, clock):
-            raise NotFound(_unknown(wanted, deployment.retention_days))
+            raise NotFound(_unknown(wanted, deployment))
         return
     for number, story in enumerate(stories):
         if number:
@@ -91,6 +92,8 @@ def explain(
         for violation in event.violations:
             output.say(f"    {violation}")
         output.say(f"    plan it again: tocsin dead-letters redrive {event.id} --queue events")
+    if not is_one(wanted):
+        tell_arrived(deployment, wanted, output, clock, untold=True)
     if odd:
         raise NeedsAttention(f"can't be read: the record of {', '.join(odd)}")
 
@@ -185,7 +188,8 @@ def _refused(deployment: Deployment, ticket: str, output: Output) -> list[Refuse
         return []
 
 
-def _unknown(wanted: str, days: int) -> str:
+def _unknown(wanted: str, deployment: Deployment) -> str:
+    days = deployment.retention_days
     if is_one(wanted):
         return (
             f"there is no notification {wanted}: it never existed, or is older than {days} days. Try the "
@@ -193,8 +197,18 @@ def _unknown(wanted: str, days: int) -> str:
         )
     return (
         f"nothing is known of '{wanted}': no ticket or event of the last {days} days has this id, and it is "
-        "no phone number. A notification's id has 18 hex digits, a message's id 3EB0 and 18 hex digits. If "
-        "the ticketing system sent the event, check its bus, source and rule: 'tocsin status'"
+        "no phone number. A notification's id has 18 hex digits, a message's id 3EB0 and 18 hex digits. "
+        f"{_heard(deployment)}"
+    )
+
+
+def _heard(deployment: Deployment) -> str:
+    """What the rule lets through: of all else on the bus Tocsin never learns."""
+    bus, source = (deployment.outputs.get(name, "?") for name in ("EventBusName", "EventSource"))
+    return (
+        f"Did the ticketing system put it on the bus '{bus}' with the source '{source}', and as one of "
+        f"{', '.join(ROUTES)}, {MESSAGE_REQUESTED}? What has another source or detail-type, the rule doesn't "
+        "hand on, and nobody learns of it: 'tocsin check event.json' says what is wrong with it"
     )
 
 

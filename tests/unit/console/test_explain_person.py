@@ -131,6 +131,25 @@ def test_an_event_that_told_nobody_is_found_by_its_ticket(fake: FakeDeployment, 
     assert told.records[0]["notifications"] == []
 
 
+def test_beside_what_a_ticket_told_stands_which_event_about_it_told_nobody(
+    fake: FakeDeployment, said: Said
+) -> None:
+    sent(fake)
+    told = {"event": "e-1", "ticket_id": "TCK-1", "notifications": ["a" * 18]}
+    again = {"event": "e-2", "ticket_id": "TCK-1", "repeated": ["a" * 18]}
+    explained(fake, "TCK-1", said, Logs({"events": [told, again]}))
+    assert "ticket        TCK-1" in said.text
+    assert "event e-2 (ticket TCK-1) told nobody anew" in said.lines[-1]
+    assert "event e-1" not in said.text
+
+
+def test_what_nothing_is_known_of_may_have_a_source_or_type_that_nobody_hears(
+    fake: FakeDeployment, said: Said
+) -> None:
+    with pytest.raises(NotFound, match=r"source 'ticketing', and as one of TicketCreated"):
+        explained(fake, "TCK-77", said)
+
+
 def test_a_refused_event_is_found_by_its_id(fake: FakeDeployment, said: Said) -> None:
     fake.refuse({"id": EVENT, "detail-type": "TicketCreated", "detail": {"ticket": {"id": "TCK-7"}}})
     explained(fake, EVENT, said)

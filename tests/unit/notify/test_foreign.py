@@ -59,6 +59,12 @@ def test_a_translation_that_breaks_the_schema_is_refused_and_the_original_kept(a
     assert letter["event"] == FOREIGN
 
 
+def test_what_is_dropped_or_refused_is_found_by_the_id_of_its_event(aws: MemoryAws) -> None:
+    dropped = planner(aws, lambda body: Untold("pagers", "an annotation")).handle(FOREIGN)
+    refused = planner(aws, lambda body: Untranslatable(("x: y",), "not-translated")).handle(FOREIGN)
+    assert (dropped.event_id, refused.event_id) == ("1", "1")
+
+
 def test_what_nobody_is_told_of_is_no_warning(aws: MemoryAws) -> None:
     planned = planner(aws, lambda body: Untold("pagers", "an annotation")).handle(FOREIGN)
     assert planned.untold == "pagers: an annotation"

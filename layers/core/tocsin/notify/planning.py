@@ -24,6 +24,7 @@ from tocsin.notify.config import PlanConfig
 from tocsin.notify.content import File, Preview, Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.events.audience import Recipient, recipients, unreachable
+from tocsin.notify.events.envelope import named_in
 from tocsin.notify.events.event import NO_PHONE, TicketEvent
 from tocsin.notify.events.foreign import Translate, Untold, Untranslatable, is_foreign, unchanged
 from tocsin.notify.events.schema import InvalidEvent, parse_event
@@ -115,7 +116,7 @@ class Planner:
         if isinstance(told, Untranslatable):
             return self._refuse(body, told.violations, told.reason, now)
         if isinstance(told, Untold):
-            return Planned(untold=f"{told.source}: {told.reason}")
+            return Planned(*named_in(body), untold=f"{told.source}: {told.reason}")
         return self._plan_told(body, told, now)
 
     def _plan_told(self, body: str, told: str, now: int) -> Planned:
@@ -237,7 +238,7 @@ class Planner:
 
     def _refuse(self, body: str, violations: Sequence[str], reason: str, now: int) -> Planned:
         self._dead.send(body, violations, now, reason=reason)
-        return Planned(violations=tuple(violations))
+        return Planned(*named_in(body), violations=tuple(violations))
 
     def _people(self, notifications: Sequence[Notification]) -> list[Addressee]:
         """Whom they are for, as far as is known without asking anybody."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.notifications import a_notification
-from tocsin.notify.events.envelope import marked, source_of
+from tocsin.notify.events.envelope import marked, named_in, source_of
 from tocsin.notify.events.samples import FULL, sample_body
 from tocsin.notify.events.schema import parse_event
 from tocsin.notify.notification import request_name
@@ -44,3 +44,25 @@ def test_a_notification_of_a_request_came_from_whoever_asked() -> None:
     assert replace(one, ticket_id=request_name("tool", "k1")).came_from == "tool"
     assert replace(one, ticket_id=request_name("", "k1")).came_from == "ticketing"
     assert replace(one, source=None).came_from == ""
+
+
+BODY = {"id": "e-1", "detail-type": "TicketUpdated", "detail": {"ticket": {"id": "TCK-7"}}}
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (BODY, ("e-1", "TicketUpdated", "TCK-7")),
+        ({"tocsin-source": "pagers", "event": BODY}, ("e-1", "TicketUpdated", "TCK-7")),
+        ({"id": 7, "detail-type": None, "detail": {"ticket": "x"}}, ("", "", "")),
+        ({"id": "e" * 9000, "detail": []}, ("e" * 128, "", "")),
+    ],
+)
+def test_an_event_that_is_not_planned_is_named_as_far_as_it_can_be(
+    body: dict[str, Any], named: tuple[str, str, str]
+) -> None:
+    assert named_in(json.dumps(body)) == named
+
+
+def test_what_is_no_event_has_no_name() -> None:
+    assert named_in("hello") == ("", "", "")

@@ -17,6 +17,7 @@ from tocsin.notify.events.checks import (
     InvalidEvent,
     controls,
 )
+from tocsin.notify.events.foreign import SOURCE
 
 DEFAULT_ACCOUNT = "default"
 
@@ -47,6 +48,26 @@ def load_envelope(body: str) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(name)
+
+
+def named_in(body: str) -> tuple[str, str, str]:
+    """Id, detail-type and ticket of an event that isn't planned, as far as it has them: by these an operator
+    looks for it. Of an event that a source of a bus handed on, those of the event within."""
+    try:
+        envelope = load_envelope(body)
+    except InvalidEvent:
+        return "", "", ""
+    within = envelope.get("event")
+    event = within if SOURCE in envelope and isinstance(within, dict) else envelope
+    detail = event.get("detail")
+    ticket = detail.get("ticket") if isinstance(detail, dict) else None
+    named = (
+        event.get("id"),
+        event.get("detail-type"),
+        ticket.get("id") if isinstance(ticket, dict) else None,
+    )
+    identity, kind, of = (one[:MAX_ID_CHARACTERS] if isinstance(one, str) else "" for one in named)
+    return identity, kind, of
 
 
 def marked(source: str) -> str:
