@@ -6,6 +6,7 @@ What is shown as the text in force is that of an operator, else Tocsin's own. Te
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -13,6 +14,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from tocsin.notify.events.audience import ROUTES, recipients
+from tocsin.notify.events.checks import InvalidEvent
+from tocsin.notify.events.envelope import DEFAULT_ACCOUNT, load_envelope
 from tocsin.notify.events.samples import FULL, HOSTILE, MINIMAL, sample_body
 from tocsin.notify.events.schema import parse_event
 from tocsin.notify.store.own_texts import OwnTexts, TextsChangedMeanwhile
@@ -60,8 +63,9 @@ class Shown:
     failure: str = ""
 
 
-def preview(path: str, files: Mapping[str, str], sample: str) -> Shown:
-    """What the phone would show. Of a part: the first text that it is a part of."""
+def preview(path: str, files: Mapping[str, str], sample: str, real: str = "", region: str = "ID") -> Shown:
+    """What the phone would show. Of a part: the first text that it is a part of. `real`: an event of one's
+    own as JSON, in the place of a sample; `region`: of its phone numbers."""
     language, _, name = path.partition("/")
     event_type, _, audience = name.removesuffix(".txt").partition(".")
     if event_type not in ROUTES:
@@ -69,7 +73,12 @@ def preview(path: str, files: Mapping[str, str], sample: str) -> Shown:
         audience = audience if audience in AUDIENCES else "customer"
     detail = SAMPLES.get(sample, SAMPLES["full"])[1]
     about = f"{event_type}, {audience}"
-    event = parse_event(sample_body(event_type, dict(detail)), default_region="ID", accounts=["default"])
+    try:
+        body = own_body(event_type, real) if real.strip() else sample_body(event_type, dict(detail))
+        account = str(json.loads(body)["detail"].get("account") or DEFAULT_ACCOUNT)
+        event = parse_event(body, default_region=region, accounts=[account], attachments=True)
+    except InvalidEvent as refusal:
+        return Shown([], about, f"of your event: {'; '.join(refusal.violations[:3])}")
     whom = next((one for one in recipients(event) if one.audience == audience), None)
     if whom is None:
         return Shown([], about, "this event tells nobody of that kind")
@@ -78,6 +87,18 @@ def preview(path: str, files: Mapping[str, str], sample: str) -> Shown:
     except TemplateFailed as failure:
         return Shown([], about, failure.reason)
     return Shown(runs(rendered.text), about)
+
+
+def own_body(event_type: str, text: str) -> str:
+    """An event as the planner reads it, of one that somebody pasted: the event, an entry of put-events, or
+    its detail alone. Whatever its type, it is tried with the text's. Raises InvalidEvent."""
+    told = load_envelope(text)
+    detail = told.get("detail", told.get("Detail", told))
+    if isinstance(detail, str):
+        detail = load_envelope(detail)
+    if not isinstance(detail, dict):
+        raise InvalidEvent(["detail: is not an object"])
+    return json.dumps({"id": "preview", "detail-type": event_type, "detail": detail})
 
 
 def known_languages(own: Mapping[str, str]) -> list[str]:
@@ -124,12 +145,21 @@ async def edit(request: web.Request) -> web.Response:
 
 
 async def _editor(
-    request: web.Request, own: OwnTexts, path: str, text: str, sample: str, *, trouble: str = ""
+    request: web.Request,
+    own: OwnTexts,
+    path: str,
+    text: str,
+    sample: str,
+    *,
+    real: str = "",
+    trouble: str = "",
 ) -> web.Response:
     site = site_of(request)
     text = text.replace("\r\n", "\n")
     files = {**own.files, path: text}
-    findings, seen = await site.work(lambda: (judge(path, files), preview(path, files, sample)))
+    findings, seen = await site.work(
+        lambda: (judge(path, files), preview(path, files, sample, real, _region(site)))
+    )
     return page(
         request,
         "text",
@@ -143,11 +173,16 @@ async def _editor(
         about=seen.about,
         sample=sample if sample in SAMPLES else "full",
         samples=SAMPLES,
+        real=real,
         number=own.number,
         is_own=path in own.files,
         was=shipped(path.partition("/")[0]).get(path),
         trouble=trouble,
     )
+
+
+def _region(site: Site) -> str:
+    return site.deployment.outputs.get("DefaultRegion", "ID")
 
 
 def _path(request: web.Request) -> str:
@@ -161,12 +196,15 @@ async def try_out(request: web.Request) -> web.Response:
     """What is typed just now: for the script of the page."""
     site, path, form = site_of(request), _path(request), await request.post()
     text, sample = str(form.get("text", "")).replace("\r\n", "\n"), str(form.get("sample", ""))
+    real = str(form.get("event", ""))
 
     def look() -> tuple[list[Finding], Shown]:
         own = site.remembered("own texts", 10, lambda: site.deployment.stores.own_texts.current())
         files = {**own.files, path: text}
         found = judge(path, files)
-        return found, Shown([], "", "mend it first") if found else preview(path, files, sample)
+        return found, Shown([], "", "mend it first") if found else preview(
+            path, files, sample, real, _region(site)
+        )
 
     findings, seen = await site.work(look)
     return web.json_response(
@@ -182,11 +220,14 @@ async def save(request: web.Request) -> web.Response:
     """Put a text in force, if it is good; else show what is wrong, with what was typed."""
     site, path, form = site_of(request), _path(request), await request.post()
     text, sample = str(form.get("text", "")).replace("\r\n", "\n"), str(form.get("sample", "full"))
+    real = str(form.get("event", ""))
     own: OwnTexts = await site.work(lambda: site.deployment.stores.own_texts.current())
     if str(form.get("do")) == "look":
-        return await _editor(request, own, path, text, sample)
+        return await _editor(request, own, path, text, sample, real=real)
     if str(form.get("number")) != str(own.number):
-        return await _editor(request, own, path, text, sample, trouble=str(TextsChangedMeanwhile()))
+        return await _editor(
+            request, own, path, text, sample, real=real, trouble=str(TextsChangedMeanwhile())
+        )
     back = str(form.get("do")) == "back"
     files = (
         {one: words for one, words in own.files.items() if one != path} if back else {**own.files, path: text}
@@ -194,7 +235,7 @@ async def save(request: web.Request) -> web.Response:
     wrong = await site.work(lambda: [] if back else judge(path, files))
     if wrong:
         words = "It isn't saved, and what was in force stays: mend what is named below."
-        return await _editor(request, own, path, text, sample, trouble=words)
+        return await _editor(request, own, path, text, sample, real=real, trouble=words)
     what = f"{path} is Tocsin's own again" if back else f"{path} changed"
     await _write(site, own, files, what)
     return told(request, f"{what}. New messages say it within half a minute.", f"/texts/{path}")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 
 from tests.support.console_page import Browser
 from tests.support.fake_deployment import FakeDeployment
+from tocsin.notify.events.samples import FULL
 from tocsin_console.page.views.texts import SAMPLES, preview, shipped
 
 PATH = "/texts/en/TicketCreated.customer.txt"
@@ -127,3 +129,21 @@ def test_a_text_that_is_not_there_is_said(browser: Browser, path: str) -> None:
 
 def test_hostile_words_of_a_sample_do_nothing_on_the_page(browser: Browser) -> None:
     assert "49" not in browser.get(f"{PATH}?sample=hostile").text
+
+
+EVENT = {"detail-type": "TicketResolved", "detail": {**FULL, "account": "elsewhere"}}
+
+
+@pytest.mark.parametrize("real", [EVENT, EVENT["detail"], {"Detail": json.dumps(EVENT["detail"])}])
+def test_a_text_is_tried_with_an_event_of_ones_own(browser: Browser, real: Any) -> None:
+    answer = browser.post(PATH, text="About {{ ticket.id }}", do="look", number="0", event=json.dumps(real))
+    assert f"About {FULL['ticket']['id']}" in answer.text
+    tried = browser.post(f"{PATH}/try", text="{{ ticket.id }}", event=json.dumps(real))
+    assert json.loads(tried.raw)["runs"][0]["text"] == FULL["ticket"]["id"]
+
+
+@pytest.mark.parametrize("real", ["{", "[]", "7", '{"detail": 7}', '{"ticket": {}}', '{"Detail": "{"}'])
+def test_an_event_that_is_none_says_what_is_wrong_and_breaks_nothing(browser: Browser, real: str) -> None:
+    tried = json.loads(browser.post(f"{PATH}/try", text="{{ ticket.id }}", event=real).raw)
+    assert tried["failure"].startswith("of your event: ")
+    assert browser.post(PATH, text="x", do="look", number="0", event=real).status == 200
