@@ -19,7 +19,8 @@ from tocsin.notify.store.table import NotificationsTable
 from tocsin.tables.notifications import hour_key, hours_pk
 
 Counts = Mapping[str, int]
-"""Name → how many. Names: an outcome ("Sent" …), `dead#REASON`, `took#B` (see `TOOK_SECONDS`)."""
+"""Name → how many. Names: an outcome ("Sent" …), `dead#REASON`, `took#B` (see `TOOK_SECONDS`); or one of
+`MARKS`, whose value is a moment."""
 
 TOOK_SECONDS: Final = (1, 2, 3, 5, 8, 13, 20, 30, 60, 120, 300, 900, 3600, 21600, 86400)
 """Upper ends of the classes of times to deliver, in seconds. What took longer is in class
