@@ -21,7 +21,7 @@ def test_every_call_has_its_right(caller: str) -> None:
     assert without_right(made_by(caller), rights(caller)) == []
 
 
-@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("caller", [*CALLERS, "viewer"])
 def test_every_right_has_its_call(caller: str) -> None:
     assert unused(caller, made_by(caller)) == set(), HOW
 
