@@ -22,6 +22,7 @@ from tests.support.console_page import Browser, served
 from tests.support.stack import ACCOUNT, DESK, DeployedStack, Notice, Person, eventually, new_ticket
 from tocsin.notify.notification import State
 from tocsin_console.deployment import Deployment
+from tocsin_console.page import opening
 from tocsin_console.page.views.link import attempts, square
 from tocsin_console.pair import Code
 from tocsin_local.world import World
@@ -312,6 +313,16 @@ def test_every_page_fits_and_axe_finds_nothing_light_and_dark_wide_and_narrow(
 
 FITS = """() => document.documentElement.scrollWidth > document.documentElement.clientWidth
   ? ["it scrolls sideways"] : []"""
+
+
+def test_a_browser_comes_in_by_the_file_that_it_is_given(browser: Browser, chromium: Any) -> None:
+    """To a browser that file is another site: it sends no cookie along, and says so."""
+    with opening.private_folder() as folder:
+        page = chromium.new_page()
+        page.goto(opening.leading_to(browser.site.door.invitation(), folder))
+        page.wait_for_url(f"{browser.own}/", timeout=PATIENCE_MS)
+        assert page.title() == "Now · Tocsin"
+
 
 FOCUS = """() => {
   const one = document.activeElement, style = getComputedStyle(one), box = one.getBoundingClientRect();
