@@ -74,7 +74,7 @@ class Receiver:
             return next((line for line in self.lines if re.search(pattern, line)), None)
 
         with self._arrived:
-            assert self._arrived.wait_for(found, timeout=30), self.lines
+            assert self._arrived.wait_for(found, timeout=60), self.lines
         return found() or ""
 
     def close(self) -> None:

@@ -126,7 +126,7 @@ def held_by_a_receipt(
             queues.open.set()
         await queues.next()
         queues.open.set()
-        await asyncio.wait_for(both.drained(), 5)
+        await asyncio.wait_for(both.drained(), 60)
         carrying.cancel()
         await asyncio.gather(carrying, return_exceptions=True)
         return stored
@@ -172,7 +172,7 @@ async def test_while_the_account_leaves_nothing_new_is_held_either() -> None:
     both.offer(stanza("message", SITI), ORIGIN, 1, lambda: None)
     assert await queues.next() == [SITI]
     queues.open.set()
-    await asyncio.wait_for(leaving, 5)
+    await asyncio.wait_for(leaving, 60)
     carrying.cancel()
     await asyncio.gather(carrying, return_exceptions=True)
 
