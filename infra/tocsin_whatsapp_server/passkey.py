@@ -24,6 +24,7 @@ from google.protobuf.message import DecodeError as ProtobufError
 from tocsin.signal.curve import KeyPair, agree, key_pair
 from tocsin.signal.errors import InvalidKey
 from tocsin.signal.kdf import hkdf
+from tocsin.whatsapp.passkey import to_base64url
 from tocsin.whatsapp.proto.passkey_pb2 import (
     CompanionEphemeralIdentity,
     EncryptedPairingRequest,
@@ -50,7 +51,7 @@ class CeremonyRefused(ValueError):
 def options(challenge: bytes, timeout_ms: int = TIMEOUT_MS) -> bytes:
     """The options in the words of the service. `challenge`: 32 random bytes."""
     members = {
-        "challenge": base64url(challenge),
+        "challenge": to_base64url(challenge),
         "timeout": timeout_ms,
         "rpId": RP_ID,
         "allowCredentials": [],
@@ -89,13 +90,13 @@ class Passkey:
         return {
             "authenticatorAttachment": "platform",
             "clientExtensionResults": {},
-            "id": base64url(self.credential_id),
-            "rawId": base64url(self.credential_id),
+            "id": to_base64url(self.credential_id),
+            "rawId": to_base64url(self.credential_id),
             "response": {
-                "authenticatorData": base64url(authenticator),
-                "clientDataJSON": base64url(client_data),
-                "signature": base64url(self.key.sign(signed, ec.ECDSA(hashes.SHA256()))),
-                "userHandle": base64url(self.handle),
+                "authenticatorData": to_base64url(authenticator),
+                "clientDataJSON": to_base64url(client_data),
+                "signature": to_base64url(self.key.sign(signed, ec.ECDSA(hashes.SHA256()))),
+                "userHandle": to_base64url(self.handle),
             },
             "type": "public-key",
         }
@@ -137,7 +138,7 @@ class Passkey:
             == (told["rawId"], self.credential_id, "public-key"),
             "the user handle": handle is None or from_base64url(handle) == self.handle,
             "the client data": isinstance(said, dict) and said.get("type") == "webauthn.get",
-            "the challenge": isinstance(said, dict) and said.get("challenge") == base64url(challenge),
+            "the challenge": isinstance(said, dict) and said.get("challenge") == to_base64url(challenge),
             "the origin": isinstance(said, dict) and said.get("origin") == ORIGIN,
             "the rpId": authenticator[:32] == rp_id,
             "user presence and verification": flags & 5 == 5,
@@ -149,10 +150,6 @@ class Passkey:
 
 _MEMBERS = ["id", "rawId", "type", "response"]
 _RESPONSE = ["clientDataJSON", "authenticatorData", "signature", "userHandle"]
-
-
-def base64url(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 def from_base64url(text: str) -> bytes:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from tocsin.dynamo.attributes import key_of
 from tocsin.dynamo.table import ConditionFailed
 from tocsin.dynamo.writes import Absent, Delete, Equals, Item, Key, OneOf, Update
 from tocsin.notify.malformed import MALFORMED
@@ -80,7 +81,7 @@ class Held:
     @property
     def ids(self) -> list[str]:
         """Of the notifications."""
-        return [id_ for item in self.notifications if (id_ := notification_of(_key_of(item)))]
+        return [id_ for item in self.notifications if (id_ := notification_of(key_of(item)))]
 
     @property
     def unended(self) -> list[Item]:
@@ -168,7 +169,7 @@ class Belongings:
         """Delete all but the notifications."""
         for items in (held.replies, held.threads, held.identity_changes, held.recoveries, held.counters):
             for item in items:
-                self._table.delete(Delete(_key_of(item)))
+                self._table.delete(Delete(key_of(item)))
 
     def erase_names(self, whose: Whose, *, opt_out_kept: bool) -> int:
         """Delete the person's record, and before that every name that leads to it; how many there were. The
@@ -205,11 +206,7 @@ class _Odd:
             try:
                 return is_theirs(item)
             except MALFORMED:
-                self.keys.append(_key_of(item))
+                self.keys.append(key_of(item))
                 return False
 
         return spared
-
-
-def _key_of(item: Item) -> Key:
-    return str(item["pk"]), str(item["sk"])
