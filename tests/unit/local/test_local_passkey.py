@@ -14,9 +14,10 @@ from tests.support.noise_peer import pair
 from tests.support.passkey_ceremony import CHALLENGE, PASSKEY, REF, steady
 from tocsin.whatsapp import passkey
 from tocsin.whatsapp.assertion import check_assertion
+from tocsin.whatsapp.passkey import to_base64url
 from tocsin_console import passkey_code
 from tocsin_whatsapp_server import browser
-from tocsin_whatsapp_server.passkey import CeremonyRefused, Passkey, PhoneHalf, base64url, options
+from tocsin_whatsapp_server.passkey import CeremonyRefused, Passkey, PhoneHalf, options
 
 ASKED = json.loads(options(CHALLENGE))
 SECRET = b"s" * 32
@@ -53,11 +54,11 @@ def test_what_it_signed_is_verified() -> None:
         (changed(rawId="AAAA"), "in id, rawId and type"),
         (changed(userHandle="AAAA"), "in the user handle"),
         (changed(rawId=json.loads(RIGHT)["rawId"] + "="), "can't be read"),
-        (changed(signature=base64url(b"x" * 70)), "signature is wrong"),
-        (changed(clientDataJSON=base64url(b"{}")), "in the client data"),
-        (changed(clientDataJSON=base64url(b"[]")), "in the client data"),
-        (changed(authenticatorData=base64url(bytes(37))), "in the rpId"),
-        (changed(authenticatorData=base64url(b"")), "in the rpId"),
+        (changed(signature=to_base64url(b"x" * 70)), "signature is wrong"),
+        (changed(clientDataJSON=to_base64url(b"{}")), "in the client data"),
+        (changed(clientDataJSON=to_base64url(b"[]")), "in the client data"),
+        (changed(authenticatorData=to_base64url(bytes(37))), "in the rpId"),
+        (changed(authenticatorData=to_base64url(b"")), "in the rpId"),
     ],
 )
 def test_an_assertion_with_one_thing_wrong_is_refused(assertion: bytes, words: str) -> None:
@@ -83,7 +84,7 @@ def raw(**wrong: Any) -> bytes:
         (raw(flags=0x01), "in user presence"),
         (raw(flags=0x04), "in user presence"),
         (raw(asked={"rpId": "evil.example"}), "in the rpId"),
-        (raw(asked={"challenge": base64url(bytes(32))}), "in the challenge"),
+        (raw(asked={"challenge": to_base64url(bytes(32))}), "in the challenge"),
     ],
 )
 def test_a_genuine_signature_of_something_else_is_refused(assertion: bytes, words: str) -> None:
