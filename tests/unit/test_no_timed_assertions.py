@@ -27,7 +27,8 @@ STOPWATCHES = frozenset(
 """Clocks that serve nothing but the measuring of time."""
 CALENDARS = frozenset({"time", "time_ns", "now", "utcnow"})
 """Clocks that also say what is stored: only their differences are times that passed."""
-WORDS = (*(name.removesuffix("_ns") for name in STOPWATCHES), "time()", "time_ns(", "now(", "utcnow(")
+_SPELT = ("time()", "time_ns(", "datetime.now(", "utcnow(")
+WORDS = (*(name.removesuffix("_ns") for name in STOPWATCHES), *_SPELT)
 
 AWAITING = frozenset({"timeout", "wait_for", "eventually", "settimeout", "wait_until_said", "wait_for_state"})
 LONG_ENOUGH = 60
@@ -152,7 +153,6 @@ def _is_short(bound: object) -> bool:
     return isinstance(bound, int | float) and not isinstance(bound, bool) and bound < LONG_ENOUGH
 
 
-@pytest.mark.slow
 def test_whoever_awaits_something_is_patient() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line}"
@@ -178,7 +178,6 @@ def test_an_impatient_one_is_noticed(body: str, noticed: bool) -> None:
     assert bool(list(impatient(f"async def test():\n {body}\n"))) is noticed
 
 
-@pytest.mark.slow
 def test_no_assertion_is_on_time_that_passed() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line}"
