@@ -130,7 +130,7 @@ def unwritable(fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ("explain", "TCK-1", "--reveal"),
+        ("explain", "{id}", "--reveal"),
         ("dead-letters", "list", "--reveal"),
         ("dead-letters", "show", "{id}", "--reveal"),
         ("people", "show", SITI, "--reveal"),
