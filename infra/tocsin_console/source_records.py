@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from tocsin.door.proofs import proven_item, proven_source
 from tocsin.door.sources import DamagedSource, Source, source_of
 from tocsin.door.versions import last_version, note_version
-from tocsin.dynamo.writes import ITEM_EXISTS, Put
+from tocsin.dynamo.errors import ConditionFailed
+from tocsin.dynamo.writes import ITEM_EXISTS, Absent, Equals, Put
 from tocsin.notify.store.texts import TextWithheld
 from tocsin.tables.notifications import source_key
 from tocsin_console.errors import ConsoleError, NotFound
@@ -56,10 +57,18 @@ def version_of(deployment: Deployment, name: str, item: Item) -> int:
 
 
 def rewrite(deployment: Deployment, source: Source) -> None:
-    """Write a source in the place of what it was. Raises ConsoleError."""
+    """Write a source in the place of the record that was read. Raises ConsoleError, also if somebody changed
+    it since: their key would be lost, or one that they ended would count again."""
+    unchanged = Equals("version", source.version) if source.version else Absent("version")
     source = replace(source, version=source.version + 1)
     item = proven(deployment, source)
-    deployment.outside_table.put(Put(source_key(source.name), item, when=(ITEM_EXISTS,)))
+    try:
+        deployment.outside_table.put(Put(source_key(source.name), item, when=(ITEM_EXISTS, unchanged)))
+    except ConditionFailed:
+        raise ConsoleError(
+            f"somebody changed or removed '{source.name}' at this moment, and their record stands: look with "
+            f"'tocsin sources show {source.name}', then do yours again"
+        ) from None
     note_version(deployment.keys_table, source.name, source.version)
 
 

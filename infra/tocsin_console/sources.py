@@ -195,10 +195,12 @@ def remove(deployment: Deployment, name: str, output: Output, *, yes: bool) -> N
     confirm(lambda: f"'{name}' ({kind}) can put in nothing any more", yes=yes, output=output)
     if kind == BUS:
         remove_rule(deployment, name, str(options.get("bus", "")) if isinstance(options, dict) else "")
+    # Somebody may have changed it while it was asked about.
+    last = version_of(deployment, name, item_of(deployment, name))
     deployment.outside_table.delete(Delete(source_key(name)))
     deployment.outside_table.delete(Delete(source_use_key(name)))
     # Put back, it counts no more.
-    note_version(deployment.keys_table, name, version_of(deployment, name, item) + 1)
+    note_version(deployment.keys_table, name, last + 1)
     note(deployment, f"removed the source {name}")
     output.say(f"'{name}' is removed; {HEEDED}")
     output.record({"source": name, "removed": True})

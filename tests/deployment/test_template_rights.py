@@ -277,6 +277,7 @@ COMMANDS: list[tuple[str, bool]] = [
     ("settings history", True),
     ("audit", True),
     ("hooks list", True),
+    ("sources list", True),
     ("settings undo", False),
     ("dead-letters list", True),
     ("dead-letters show {letter}", True),

@@ -1,4 +1,4 @@
-"""A table that grants the connector what the template does: partitions that its policy names, and no other.
+"""A table that grants what the template does: partitions that a policy names, and no other.
 
 No emulator heeds `dynamodb:LeadingKeys`, so the connector's unit tests run on this.
 """
@@ -10,11 +10,12 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, Literal
 
-from tests.support.templates import as_list, statements
+from tests.support.templates import as_list, properties
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Delete, Item, Key, Put, Update, Write
 
 ConnectorsView = Literal["KeysTable", "NotificationsTable"]
+Policy = Literal["ConnectorPolicy", "ViewerPolicy"]
 
 
 class NotGranted(AssertionError):
@@ -29,26 +30,29 @@ def choices(resource: Any) -> list[Any]:
 
 
 @cache
-def granted(table: ConnectorsView) -> tuple[str, ...]:
-    """The patterns of the partition keys that the connector may name in a table."""
+def granted(table: ConnectorsView, policy: Policy = "ConnectorPolicy") -> tuple[str, ...]:
+    """The patterns of the partition keys that whoever has the policy may name in a table."""
     [condition] = [
         statement["Condition"]["ForAllValues:StringLike"]
-        for owner, statement in statements()
-        if owner == "ConnectorPolicy" and {"Fn::GetAtt": [table, "Arn"]} in choices(statement["Resource"])
+        for statement in properties(policy)["PolicyDocument"]["Statement"]
+        if {"Fn::GetAtt": [table, "Arn"]} in choices(statement["Resource"])
     ]
     return tuple(as_list(condition["dynamodb:LeadingKeys"]))
 
 
 class GrantedTable(MemoryTable):
-    """`view`: which of the two tables it stands for."""
+    """`view`: which of the two tables it stands for; `policy`: whose rights hold."""
 
-    def __init__(self, view: ConnectorsView = "KeysTable", *, page: int = 100) -> None:
+    def __init__(
+        self, view: ConnectorsView = "KeysTable", *, policy: Policy = "ConnectorPolicy", page: int = 100
+    ) -> None:
         super().__init__(page=page)
         self._view: ConnectorsView = view
+        self._policy: Policy = policy
 
     def _demand(self, partitions: Iterable[str]) -> None:
         for pk in partitions:
-            if not any(fnmatchcase(pk, pattern) for pattern in granted(self._view)):
+            if not any(fnmatchcase(pk, pattern) for pattern in granted(self._view, self._policy)):
                 raise NotGranted(pk)
 
     def get(self, key: Key) -> Item | None:

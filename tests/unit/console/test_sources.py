@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 
 from tests.support.fake_deployment import NOW, FakeDeployment, Said, typing
+from tests.support.leading_keys import GrantedTable
 from tocsin.door.proofs import proven_source
 from tocsin.door.sources import SECRET, SECRET_BYTES
-from tocsin.dynamo.writes import Put, Update
+from tocsin.door.versions import last_version
+from tocsin.dynamo.writes import Delete, Put, Update
 from tocsin.notify.store.texts import TextWithheld
+from tocsin.tables.keys import source_version_key
 from tocsin.tables.notifications import source_key, source_use_key
 from tocsin_console import source_records, source_trial, source_view, sources
 from tocsin_console.deployment import Deployment
@@ -215,6 +218,17 @@ def test_who_may_not_read_the_texts_secret_sees_sources_and_changes_none(
     assert not stored(deployment).get("paused")
 
 
+def test_who_may_only_look_sees_them_with_the_rights_of_the_template(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(deployment)
+    monkeypatch.setattr(deployment.stores.texts, "_sealer", lambda: None)
+    monkeypatch.setattr(Deployment, "keys_table", GrantedTable(policy="ViewerPolicy"))
+    said = Said()
+    source_view.list_sources(deployment, said.output)
+    assert "billing" in said.text
+
+
 def test_a_damaged_source_can_be_removed(deployment: Deployment) -> None:
     add(deployment)
     deployment.outside_table.update(Update(source_key("billing"), set={"accounts": "default"}))
@@ -256,6 +270,42 @@ def test_a_source_that_is_added_anew_is_later_than_the_one_that_was_removed(depl
     put_back(deployment, before)
     with pytest.raises(ConsoleError, match="damaged"):
         sources.find(deployment, "billing")
+
+
+def test_of_two_who_change_one_source_the_later_is_told_and_undoes_nothing(deployment: Deployment) -> None:
+    _, former = add(deployment)
+    read_before = source_records.find(deployment, "billing")
+    sources.rotate(deployment, "billing", Said().output, hours=0, yes=True, clock=lambda: NOW)
+    with pytest.raises(ConsoleError, match="at this moment"):
+        source_records.rewrite(deployment, dataclasses.replace(read_before, paused=True))
+    source = source_records.find(deployment, "billing")
+    assert not source.is_called_with(former, NOW * 1000)
+    assert not source.paused
+
+
+def test_twin_a_record_of_before_versions_is_changed_once(deployment: Deployment) -> None:
+    add(deployment)
+    source = dataclasses.replace(source_records.find(deployment, "billing"), version=0)
+    put_back(deployment, source_records.proven(deployment, source))
+    deployment.keys_table.delete(Delete(source_version_key("billing")))
+    source_records.rewrite(deployment, dataclasses.replace(source, paused=True))
+    with pytest.raises(ConsoleError, match="at this moment"):
+        source_records.rewrite(deployment, source)
+    assert source_records.find(deployment, "billing").paused
+
+
+def test_what_was_changed_while_its_removal_was_asked_about_is_removed_for_good(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(deployment)
+
+    def changed(*_: object, **__: object) -> None:
+        source = source_records.find(deployment, "billing")
+        source_records.rewrite(deployment, dataclasses.replace(source, language="id"))
+
+    monkeypatch.setattr(sources, "confirm", changed)
+    sources.remove(deployment, "billing", Said().output, yes=False)
+    assert last_version(deployment.keys_table, "billing") == 3
 
 
 # -- samples -----------------------------------------------------------------------------------------------
