@@ -396,6 +396,24 @@ def test_a_dry_run_drops_nothing(dead: FailedNotifications) -> None:
     assert dead.letters.count() == 1
 
 
+def test_what_is_on_its_way_again_keeps_its_letter_unless_it_is_named(dead: FailedNotifications) -> None:
+    """Nobody was shown it. Should whoever let it go have been cut off, the letter is all that is left."""
+    failed = dead.failed(WROTE_FIRST)
+    _wrote_first(dead, failed)
+    for dry_run in (True, False):
+        (done,) = dead.redriver.drop(Selection(among=[failed.id]), dry_run=dry_run)
+        assert (done.result, done.why) == ("kept", "it is on its way")
+    assert dead.letters.count() == 1
+    (done,) = dead.redriver.drop(Selection(notification=failed.id))
+    assert (done.result, dead.letters.count()) == ("dropped", 0)
+
+
+def test_twin_what_is_at_its_end_is_dropped_with_all_others(dead: FailedNotifications) -> None:
+    _delivered(dead, dead.failed())
+    dead.failed()
+    assert [done.result for done in dead.redriver.drop(Selection())] == ["dropped", "dropped"]
+
+
 def test_the_letter_of_a_record_says_what_the_one_in_the_queue_says(dead: FailedNotifications) -> None:
     failed = dead.failed()
     (letter,) = dead.redriver.read()

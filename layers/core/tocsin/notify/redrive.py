@@ -203,16 +203,15 @@ class Redriver:
     def _records(self, letters: Iterable[Letter]) -> dict[str, Notification | UnreadableRecord]:
         """The records of these letters that still exist, by notification."""
         ids = list(dict.fromkeys(letter.notification for letter in letters if letter.reason != UNREADABLE))
-
-        def read(identity: str) -> Record:
-            try:
-                return read_record(self._store, identity)
-            except UnreadableRecord as odd:
-                return odd
-
         with ThreadPoolExecutor(_READERS) as readers:
-            found = zip(ids, readers.map(read, ids), strict=True)
+            found = zip(ids, readers.map(self._record, ids), strict=True)
             return {identity: record for identity, record in found if record is not None}
+
+    def _record(self, notification_id: str) -> Record:
+        try:
+            return read_record(self._store, notification_id)
+        except UnreadableRecord as odd:
+            return odd
 
     def find(self, notification_id: str) -> Letter | None:
         """Return the letter of one notification; None if it can't be read now."""
@@ -240,13 +239,23 @@ class Redriver:
             yield from self._redrive_hidden(selection.notification, dry_run)
 
     def drop(self, selection: Selection, *, dry_run: bool = False) -> Generator[Done, None, None]:
-        """Delete the selected ones. Their notifications stay `failed` until their records expire."""
+        """Delete the selected ones. Their notifications stay `failed` until their records expire. What is on
+        its way keeps its letter unless it is named: nobody was shown it."""
         for letter, look in self._selected(selection):
+            if selection.notification is None and self._is_on_its_way(letter):
+                yield Done(letter, "kept", "it is on its way", would="kept" if dry_run else None)
+                continue
             if dry_run:
                 yield Done(letter, "kept", "would be dropped", would="dropped")
                 continue
             look.remove(letter.message_id)
             yield Done(letter, "dropped")
+
+    def _is_on_its_way(self, letter: Letter) -> bool:
+        if letter.reason == UNREADABLE:
+            return False
+        now = from_seconds(self._clock())
+        return standing(letter, self._record(letter.notification), now) is Standing.ON_ITS_WAY
 
     def _selected(self, selection: Selection) -> Iterator[tuple[Letter, Look]]:
         """Each notification once: one that is redriven may fail and have a new letter while we still look."""
