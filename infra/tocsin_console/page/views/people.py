@@ -13,7 +13,8 @@ from aiohttp import web
 
 from tocsin.keys.views import UserView
 from tocsin.notify.notification import Notification
-from tocsin_console import opt_outs
+from tocsin.tables.names import is_lid
+from tocsin_console import audit, opt_outs
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.forget import KEPT, forget_person
 from tocsin_console.output import Output
@@ -56,12 +57,19 @@ async def ask(request: web.Request) -> web.Response:
         one = await site.work(site.deployment.stores.notifications.get, like[:_MAX])
         if one is None or not one.recipient:
             raise NotFound("there is no such recipient (any more)")
-        wanted, account = _name(one), one.account
+        wanted, account = await site.work(_name, site, one), one.account
     return await _page(request, wanted, account)
 
 
-def _name(one: Notification) -> str:
-    return one.recipient if "@" in one.recipient else f"+{one.recipient}"
+def _name(site: Site, one: Notification) -> str:
+    """A name of the recipient that the form may show: their LID. Without one it is the number, and who saw it
+    is written down. Raises Unwritten."""
+    name = one.recipient if "@" in one.recipient else f"+{one.recipient}"
+    person = People(site.deployment, one.account).find(name).person
+    if is_lid(person.id):
+        return person.id
+    audit.looked(site.deployment, f"whom the notification {one.id} is for", clock=site.clock)
+    return name
 
 
 async def _page(

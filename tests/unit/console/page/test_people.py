@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.console_page import Browser
 from tests.support.fake_deployment import SITI, FakeDeployment
+from tocsin.people.person import Name, Source
 
 NUMBER = "0812-3456-7890"
 
@@ -23,6 +24,27 @@ def test_the_recipient_of_a_notification_is_found_without_a_number(
 ) -> None:
     one = fake.planned()
     assert "consent no opt-out" in browser.post("/people", like=one.id).text
+
+
+def test_whoever_sees_the_number_of_a_recipient_that_way_is_written_down(
+    fake: FakeDeployment, browser: Browser
+) -> None:
+    one = fake.planned()
+    assert SITI in browser.post("/people", like=one.id).raw
+    (line,) = fake.deployment.stores.audit.lines()
+    assert line.what == f"saw whom the notification {one.id} is for"
+
+
+def test_a_recipient_whose_lid_is_known_is_shown_without_the_number(
+    fake: FakeDeployment, browser: Browser
+) -> None:
+    one = fake.planned()
+    name = Name(f"{SITI}@s.whatsapp.net", Source.ANSWER, 10)
+    fake.deployment.stores.people.join(one.account, name.jid, "1234@lid", [name])
+    answer = browser.post("/people", like=one.id)
+    assert "1234@lid" in answer.raw
+    assert SITI not in answer.raw
+    assert list(fake.deployment.stores.audit.lines()) == []
 
 
 @pytest.mark.parametrize("wanted", ["nobody", "0812-9999-9999", "1234@lid", "<b>", "1@g.us"])
