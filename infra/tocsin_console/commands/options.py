@@ -135,10 +135,12 @@ def wait_option(parser: argparse.ArgumentParser, *, seconds: int, what: str) -> 
     parser.add_argument("--wait", type=_seconds, default=seconds, help=f"{what} (default {seconds} seconds)")
 
 
-def reveal_option(parser: argparse.ArgumentParser) -> None:
+def reveal_option(parser: argparse.ArgumentParser, *, with_default: bool = True) -> None:
+    """`with_default`: False for an action of a command that takes the option itself, whose value holds then."""
     parser.add_argument(
         "--reveal",
         action="store_true",
+        default=False if with_default else argparse.SUPPRESS,
         help="show whole what is masked else; that you saw it is written down (tocsin audit)",
     )
 

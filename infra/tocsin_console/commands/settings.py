@@ -39,8 +39,9 @@ def register(commands: Commands) -> None:
         actions, "restore", run_restore, changes=True, help="set all back to how they were once"
     )
     restoring.add_argument("version", type=count, metavar="VERSION", help="of the history; 0: all defaults")
-    for parser in (listing, *looking, showing):
-        reveal_option(parser)
+    reveal_option(listing)
+    for parser in (*looking, showing):
+        reveal_option(parser, with_default=False)
 
 
 def run_list(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:

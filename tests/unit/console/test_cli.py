@@ -37,6 +37,14 @@ def test_the_version_is_the_packages(run: Any) -> None:
     assert out.startswith("tocsin 0.")
 
 
+@pytest.mark.parametrize(
+    "words", [("settings", "--reveal", "list"), ("settings", "list", "--reveal"), ("settings", "--reveal")]
+)
+def test_an_option_counts_before_an_action_and_after_it(words: tuple[str, ...]) -> None:
+    assert cli.parser().parse_args(words).reveal
+    assert not cli.parser().parse_args([word for word in words if word != "--reveal"]).reveal
+
+
 def test_every_module_of_commands_is_a_command() -> None:
     modules = {module.name for module in pkgutil.iter_modules(commands.__path__)} - {"options"}
     assert {module.__name__.rpartition(".")[2] for module in cli.COMMANDS} == modules
