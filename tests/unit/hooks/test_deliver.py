@@ -378,15 +378,30 @@ def test_a_slow_endpoint_takes_two_groups_of_the_queue_and_no_more() -> None:
     assert {Order.of("h-1", told(number)).group for number in range(20)} < groups
 
 
-def test_after_a_crash_the_one_behind_is_called_all_the_same(world: World) -> None:
-    """The record says delivered, and the process ended before it called the next one."""
+@pytest.mark.parametrize("way", ["carry_out", "put_aside"])
+def test_after_a_crash_the_one_behind_is_called_all_the_same(world: World, way: str) -> None:
+    """The record says delivered, and the process ended before it called the next one. Once the
+    queue counted it often, it is put aside; throttled polls count as well."""
     world.add()
     world.answers[URL] = answer(500)
     world.tell(told(1))
     world.tell(told(2))
     world.answers.clear()
     world.store.note(replace(world.stored(told(1)), state=DELIVERED), int(world.now * 1000))
-    assert world.tell(told(1)).outcome == "repeated"
+    assert getattr(world.work, way)(Order.of("h-1", told(1))).outcome == "repeated"
+    assert [one.outcome for one in world.run_queue()] == ["delivered"]
+
+
+@pytest.mark.parametrize("way", ["carry_out", "put_aside"])
+def test_a_damaged_one_of_which_no_order_tells_leaves_its_lane(world: World, way: str) -> None:
+    world.add()
+    world.answers[URL] = answer(500)
+    for number in (1, 2):
+        world.tell(told(number))
+    broken(world, told(1), **{SEALED: b"nonsense"})
+    world.answers.clear()
+    one = told(1)
+    assert getattr(world.work, way)(Order("h-1", one.turn, one.lane)).outcome == "dead"
     assert [one.outcome for one in world.run_queue()] == ["delivered"]
 
 

@@ -117,22 +117,10 @@ class Deliveries:
 
     def carry_out(self, order: Order) -> Result:
         """Try one delivery, or put it aside. Raises what keeps the table or the queue away."""
-        view = self._store.view(order.endpoint, order.turn, order.lane)
-        endpoint = self._endpoint(order.endpoint)
-        if view.state is None or endpoint is None:
-            return Result("gone")
-        known = view.delivery
-        if known is not None and known.is_damaged:
-            if order.told is None:
-                return self._lose(replace(known, lane=order.lane), view)
-            known = None  # the order tells it anew
-        if known is not None and known.is_done:
-            # A crash may have come before the next one was called.
-            self._call_next(known, view)
-            return Result("repeated")
-        delivery = known or self._new(order, endpoint)
-        if delivery is None:
-            return Result("gone")
+        begun = self._begin(order)
+        if isinstance(begun, Result):
+            return begun
+        delivery, endpoint, view = begun
         now = self._now_ms()
         if view.state == GONE:
             return self._bury(delivery, view, ENDPOINT_GONE)
@@ -147,21 +135,33 @@ class Deliveries:
     def put_aside(self, order: Order) -> Result:
         """Let an order wait for its next attempt that the function failed at, so that its group of the queue
         goes on: only what is of the same lane waits behind it. That attempt counts, though the endpoint isn't
-        at fault. Raises what keeps the table away, and what its words hold."""
+        at fault. Raises what keeps the table or the queue away, and what its words hold."""
+        begun = self._begin(order)
+        if isinstance(begun, Result):
+            return begun
+        delivery, _, view = begun
+        now = self._now_ms()
+        delivery = replace(delivery, attempts=(*delivery.attempts, Attempt(now, None, CRASHED)))
+        due = schedule.due_after(delivery.tried, now, 0, self._jitter)
+        return self._bury(delivery, view, USED_UP) if due is None else self._wait(delivery, due, CRASHED)
+
+    def _begin(self, order: Order) -> tuple[Delivery, Endpoint, View] | Result:
+        """What an order asks for; the result where nothing is left to do. Raises as `carry_out`."""
         view = self._store.view(order.endpoint, order.turn, order.lane)
         endpoint = self._endpoint(order.endpoint)
         if view.state is None or endpoint is None:
             return Result("gone")
         known = view.delivery
-        if known is not None and known.is_done and not known.is_damaged:
+        if known is not None and known.is_damaged:
+            if order.told is None:
+                return self._lose(replace(known, lane=order.lane), view)
+            known = None  # the order tells it anew
+        if known is not None and known.is_done:
+            # A crash may have come before the next one was called.
+            self._call_next(known, view)
             return Result("repeated")
-        delivery = known if known is not None and not known.is_damaged else self._new(order, endpoint)
-        if delivery is None:
-            return Result("gone")
-        now = self._now_ms()
-        delivery = replace(delivery, attempts=(*delivery.attempts, Attempt(now, None, CRASHED)))
-        due = schedule.due_after(delivery.tried, now, 0, self._jitter)
-        return self._bury(delivery, view, USED_UP) if due is None else self._wait(delivery, due, CRASHED)
+        delivery = known or self._new(order, endpoint)
+        return Result("gone") if delivery is None else (delivery, endpoint, view)
 
     def sweep(self, time_left: Callable[[], float]) -> int:
         """Put what is due into the queue: of an endpoint that fails one, to ask whether it is back. Return
