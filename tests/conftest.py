@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.interop.matrix import Recorder
 from tests.scheduling import Scheduling
@@ -45,7 +45,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         test = getattr(test, "__func__", test)
         own = getattr(test, "_hypothesis_internal_use_settings", None)
         if own is not None and own.max_examples > QUICK_EXAMPLES:
-            test._hypothesis_internal_use_settings = settings(own, max_examples=QUICK_EXAMPLES)
+            test._hypothesis_internal_use_settings = settings(
+                own, max_examples=QUICK_EXAMPLES, suppress_health_check=list(HealthCheck)
+            )
 
 
 def pytest_configure(config: pytest.Config) -> None:

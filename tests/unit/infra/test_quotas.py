@@ -121,6 +121,7 @@ def test_a_longer_stack_name_is_not_taken_by_a_deployment() -> None:
     assert question.problem(f"{LONGEST_STACK}t")
 
 
+@pytest.mark.slow
 def test_a_role_has_no_more_policies_than_iam_attaches() -> None:
     most = largest("AWS::IAM::Role", lambda it: len(it.get("ManagedPolicyArns", [])))
     assert 0 < most <= POLICIES_PER_ROLE
