@@ -17,6 +17,8 @@ from typing import Any, Self
 
 from botocore.exceptions import ClientError
 
+from tocsin_console.trouble import DENIED
+
 HIDDEN_SECONDS = 60
 WAIT_SECONDS = 1
 """Without waiting, SQS asks only some of its servers and may say "empty" when it isn't."""
@@ -36,6 +38,7 @@ class Look:
         self._tell_seen = seen
         self._receipts: dict[str, str] = {}
         self._seen: set[str] = set()
+        self._may_discard = True
 
     def __enter__(self) -> Self:
         return self
@@ -75,10 +78,13 @@ class Look:
 
     def discard(self, message_id: str) -> bool:
         """Take a message that nobody needs out of the queue; whether it is gone. An operator who may only
-        look leaves it, and so does a look that took longer than messages are hidden."""
+        look leaves it, and is refused but once; so does a look that took longer than messages are hidden."""
+        if not self._may_discard:
+            return False
         try:
             self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=self._receipts[message_id])
-        except ClientError:
+        except ClientError as error:
+            self._may_discard = error.response["Error"]["Code"] not in DENIED
             return False
         del self._receipts[message_id]
         return True

@@ -7,7 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tocsin.dynamo.errors import TableError
 
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
+DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
 
 _BAD_CREDENTIALS = frozenset(
     {
@@ -95,7 +95,7 @@ def _of_table(error: TableError, where: str) -> str:
 def _of_answer(error: ClientError, where: str) -> str:
     code = str(error.response.get("Error", {}).get("Code", "unknown"))
     message = str(error.response.get("Error", {}).get("Message", "")).rstrip(". \n")
-    if code in _DENIED:
+    if code in DENIED:
         return f"AWS refused it: {message}. Your AWS permissions must allow what this command does"
     if code in _BAD_CREDENTIALS:
         return f"AWS doesn't accept the credentials in {where} ({code}): {_LOGIN}; is the region enabled?"

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.support.fake_cloud import memory_cloud, moto_cloud
 from tests.support.fake_deployment import FakeDeployment
@@ -90,3 +91,25 @@ def test_a_look_that_comes_round_ends(fake: FakeDeployment, look: Look) -> None:
                 VisibilityTimeout=0,
             )
     assert seen == ["1"]
+
+
+@pytest.mark.parametrize(("code", "asked"), [("AccessDenied", 1), ("InvalidParameterValue", 3)])
+def test_who_may_only_look_is_refused_once_and_keeps_all_of_it(
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch, code: str, asked: int
+) -> None:
+    """Twin: a message that came back to others meanwhile says nothing of the next one."""
+    for number in range(3):
+        fake.put("DeadLetters", str(number))
+    requests: list[str] = []
+
+    def refused(**request: str) -> None:
+        requests.append(request["ReceiptHandle"])
+        raise ClientError({"Error": {"Code": code, "Message": ""}}, "DeleteMessage")
+
+    sqs = fake.deployment.sqs
+    monkeypatch.setattr(sqs, "delete_message", refused)
+    with Look(sqs, fake.deployment["DeadLettersQueueUrl"]) as look:
+        assert [look.discard(message["MessageId"]) for message in look.messages()] == [False] * 3
+    assert len(requests) == asked
+    monkeypatch.undo()
+    assert fake.taken("DeadLetters") == [0, 1, 2]
