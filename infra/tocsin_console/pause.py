@@ -44,7 +44,7 @@ def resume(
     scoped = _scoped(deployment)
     wanted = _without_parts(scoped, scope)
     left = Settings(
-        {SENDING.name: {text: value for text, value in scoped.items() if not covers(scope, text)}}
+        {SENDING.name: {str(part): value for part, value in scoped.items() if not covers(scope, part)}}
     )
     # What a wider pause still holds is let go by a word of its own.
     wanted += [
@@ -78,25 +78,26 @@ def sentences(deployment: Deployment, account: str) -> list[str]:
     ]
 
 
-def covers(scope: Scope, text: str) -> bool:
-    """Whether a stored scope is a part of this one, or the same."""
-    part = Scope.parse(text)
+def covers(scope: Scope, part: Scope) -> bool:
+    """Whether `part` is a part of the scope, or the same."""
     return scope.account in (None, part.account) and scope.audience in (None, part.audience)
 
 
-def _scoped(deployment: Deployment) -> Mapping[str, str]:
+def _scoped(deployment: Deployment) -> Mapping[Scope, str]:
+    """What is said of sending, for each scope that this version knows."""
     stored = changes.read_current(deployment.outside_table).values.get(SENDING.name, {})
-    return {text: str(value) for text, value in stored.items()}
+    known = ((Scope.known(text), value) for text, value in stored.items())
+    return {scope: str(value) for scope, value in known if scope is not None}
 
 
-def _without_parts(scoped: Mapping[str, str], scope: Scope) -> list[Change]:
-    return [Change(SENDING.name, None, Scope.parse(text)) for text in scoped if covers(scope, text)]
+def _without_parts(scoped: Mapping[Scope, str], scope: Scope) -> list[Change]:
+    return [Change(SENDING.name, None, part) for part in scoped if covers(scope, part)]
 
 
-def _paused(scoped: Mapping[str, str], scope: Scope) -> list[Change]:
+def _paused(scoped: Mapping[Scope, str], scope: Scope) -> list[Change]:
     """The scope itself, and where an account has a value of its own, that account's part of it: an account is
     narrower than an audience."""
-    accounts = [Scope.parse(text).account for text in scoped] if scope.account is None else []
+    accounts = [part.account for part in scoped] if scope.account is None else []
     own = [Scope(account, scope.audience) for account in dict.fromkeys(accounts) if account is not None]
     return [Change(SENDING.name, PAUSED_VALUE, one) for one in [scope, *(own if scope.audience else [])]]
 

@@ -298,10 +298,7 @@ def _where(scope: str, deployment: Deployment) -> str:
     """For whom a value holds; an account with its number and name."""
     if scope == str(STACK):
         return ""
-    try:
-        account = Scope.parse(scope).account
-    except ValueError:
-        # Of another version, or of nobody's.
-        return scope
+    known = Scope.known(scope)
+    account = known.account if known is not None else None
     label = deployment.names.label(account) if account is not None else ""
     return scope.replace(f"account={account}", f"account={label}") if label else scope

@@ -14,9 +14,11 @@ from tocsin.notify.notification import WOULD_HAVE_BEEN_SENT, Problem
 from tocsin.pace.causes import ACCOUNT_PACE, DIGESTED, QUIET_HOURS, SANDBOX
 from tocsin.pace.ledger import Ledger
 from tocsin.pace.rules import is_paused
+from tocsin.settings import changes
 from tocsin.settings.reader import SettingsReader
 from tocsin.settings.values import STACK, Scope
 from tocsin.tables.keys import pace_key
+from tocsin.tables.notifications import settings_key
 from tocsin_console import cli, pause, settings, status
 from tocsin_console.errors import Usage
 from tocsin_console.explain import explain
@@ -207,3 +209,17 @@ def test_explain_names_no_time_that_is_over_for_what_waits_for_room(fake: FakeDe
     explain(fake.deployment, one.id, output=said.output, clock=lambda: NOW)
     assert "waits for account-pace; sent in its turn as the budget has room" in said.text
     assert "tried again at" not in said.text
+
+
+@pytest.mark.parametrize("scope", [STACK, Scope(ACCOUNT), Scope(None, "customer")])
+def test_a_scope_that_nobody_here_knows_is_left_alone(fake: FakeDeployment, said: Said, scope: Scope) -> None:
+    odd = {"region=ID": "paused", "": "paused", "account=": "on"}
+    stored = {"sending": {**odd, str(Scope(ACCOUNT, "customer")): "on"}}
+    table = fake.deployment.outside_table
+    table.put(Put(settings_key(), {"version": 1, "values": stored, "at": 1, "by": "x", "what": "y"}))
+    paused(fake, said, scope)
+    assert (ACCOUNT, "customer") in held(fake)
+    resumed(fake, said, scope)
+    assert held(fake) == set()
+    left = changes.read_current(table).values["sending"]
+    assert {text: left.get(text) for text in odd} == odd

@@ -49,6 +49,14 @@ class Scope(NamedTuple):
             raise ValueError(f"no scope: {text}")
         return scope
 
+    @classmethod
+    def known(cls, text: str) -> Scope | None:
+        """A stored scope; None for one that only a later version may know, which is left alone."""
+        try:
+            return cls.parse(text)
+        except ValueError:
+            return None
+
     def fits(self, setting: Setting[Any]) -> bool:
         """Whether this setting may be set for it."""
         named = {ACCOUNT: self.account, AUDIENCE: self.audience}
@@ -154,9 +162,8 @@ def _scoped(
 
 def _judged(setting: Setting[Any], text: str, stored: Value) -> Any:
     """Return the value of a scope, InvalidValue, or UNKNOWN where only a later version may know the scope."""
-    try:
-        scope = Scope.parse(text)
-    except ValueError:
+    scope = Scope.known(text)
+    if scope is None:
         return UNKNOWN
     if not scope.fits(setting):
         return InvalidValue("it can't be set for that")
