@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tocsin_console import pair
+from tocsin_console.connection import look
 from tocsin_console.deployment import DOOR_URL, Deployment
 from tocsin_console.errors import ConsoleError
 from tocsin_console.output import end_after_closed_pipe, replace_unencodable
@@ -51,6 +52,8 @@ QUEUES = {
     "receipts": "ReceiptsQueueUrl",
     "receipts_dead": "ReceiptsDeadQueueUrl",
     "outcomes_dead": "OutcomesDeadQueueUrl",
+    "webhooks": "HooksQueueUrl",
+    "webhooks_dead": "HooksDeadQueueUrl",
 }
 """What the record calls a queue, and the output of the template that says where it is."""
 
@@ -151,13 +154,29 @@ def _world(name: str, ports: Port) -> contextlib.AbstractContextManager[World]:
 
 
 def _keep(here: World, connector: Child, connectors: contextlib.ExitStack) -> None:
-    """Replace the connector when it ends, as Fargate does. Raises ProcessFailed when anything else ends."""
+    """Replace the connector when it ends, as Fargate does, and say when the new one is connected. Raises
+    ProcessFailed when anything else ends."""
+    former: int | None = None
     while True:
         time.sleep(LOOK_SECONDS)
         here.check()
         if not connector.alive():
             _tell(f"{connector.name} ended, its log is {connector.log}; starting another one")
+            former = _epoch(here.deployment)
             connector = connectors.enter_context(here.connector())
+        elif (
+            former is not None
+            and _epoch(here.deployment) > former
+            and pair.connected(here.deployment, ACCOUNT)
+        ):
+            _tell(f"{connector.name} is connected")
+            former = None
+
+
+def _epoch(deployment: Deployment) -> int:
+    """How often the account changed hands: what the ended connector wrote last stands until it does."""
+    lease = look(deployment.keys_table, ACCOUNT).lease
+    return lease.epoch if lease is not None else 0
 
 
 def _start_in_background(name: str) -> int:

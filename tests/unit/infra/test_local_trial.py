@@ -7,7 +7,8 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_cloud import memory_cloud
+from tests.support.fake_cloud import ACCOUNT, memory_cloud
 from tests.support.fake_deployment import FakeDeployment
 from tests.support.templates import template
 from tocsin.people.numbers import own_phone
@@ -89,14 +90,18 @@ class FakeConnector:
 
 @dataclass
 class FakeWorld:
-    """Its connectors live on, and its emulator ends at the second look."""
+    """Its connectors live on, and its emulator ends at the last look. `happens`: at a look, before it."""
 
+    deployment: Deployment
+    happens: Mapping[int, Callable[[], object]] = field(default_factory=dict)
+    last: int = 2
     started: list[FakeConnector] = field(default_factory=list)
     looks: int = 0
 
     def check(self) -> None:
         self.looks += 1
-        if self.looks == 2:
+        self.happens.get(self.looks, lambda: None)()
+        if self.looks == self.last:
             raise ProcessFailed("emulator", "ended with code 1", Path("emulator.log"))
 
     @contextlib.contextmanager
@@ -110,28 +115,57 @@ class TestWhatEnds:
     def at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(trial, "LOOK_SECONDS", 0)
 
+    @pytest.fixture
+    def fake(self) -> Iterator[FakeDeployment]:
+        with memory_cloud() as aws:
+            yield FakeDeployment.on(aws)
+
     def keep(self, world: FakeWorld, connector: FakeConnector) -> None:
         with contextlib.ExitStack() as connectors:
             trial._keep(world, connector, connectors)  # type: ignore[arg-type]
 
     def test_a_killed_connector_is_told_and_followed_by_another(
-        self, capsys: pytest.CaptureFixture[str]
+        self, fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        world = FakeWorld()
+        world = FakeWorld(fake.deployment)
         with pytest.raises(ProcessFailed):
             self.keep(world, FakeConnector("connector-1", lives=False))
         assert "connector-1 ended, its log is connector.log" in capsys.readouterr().out
         assert [connector.name for connector in world.started] == ["connector-2"]
 
-    def test_one_that_lives_is_left_alone(self) -> None:
-        world = FakeWorld()
+    def test_the_new_one_is_told_once_it_is_connected_itself(
+        self, fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        fake.now = time.time()
+        former = fake.connector("c-1")
+        former.says("connected")
+        told: list[str] = []
+
+        def take_over() -> None:
+            told.append(capsys.readouterr().out)
+            former.keeper.release(ACCOUNT, former.epoch)
+            other = fake.connector("c-2")
+            other.says("connecting")
+            world.happens = {6: lambda: other.says("connected")}
+
+        world = FakeWorld(fake.deployment, {4: take_over}, last=8)
+        with pytest.raises(ProcessFailed):
+            self.keep(world, FakeConnector("connector-1", lives=False))
+        assert "is connected" not in told[0]
+        assert capsys.readouterr().out.count("connector-2 is connected") == 1
+
+    def test_one_that_lives_is_left_alone(
+        self, fake: FakeDeployment, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        world = FakeWorld(fake.deployment)
         with pytest.raises(ProcessFailed):
             self.keep(world, FakeConnector("connector-1", lives=True))
         assert world.started == []
+        assert capsys.readouterr().out == ""
 
-    def test_a_killed_emulator_ends_all(self) -> None:
+    def test_a_killed_emulator_ends_all(self, fake: FakeDeployment) -> None:
         with pytest.raises(ProcessFailed, match="emulator ended with code 1"):
-            self.keep(FakeWorld(), FakeConnector("connector-1", lives=True))
+            self.keep(FakeWorld(fake.deployment), FakeConnector("connector-1", lives=True))
 
 
 def test_a_name_that_is_no_file_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
