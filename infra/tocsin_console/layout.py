@@ -1,4 +1,5 @@
-"""Rows under heads, as lines of a terminal: in columns where these fit, else one block of lines a row.
+"""Rows under heads, as lines of a terminal: in columns where these fit, else one block of lines a row. And
+lines that are no table, broken at words.
 
 Widths are counted in cells: most characters take one, those of Chinese and most emoji two, marks that combine
 with the one before none.
@@ -6,11 +7,16 @@ with the one before none.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 GAP = "  "
 LEAST_CELLS = 20
 """Narrower than this no value is folded: the terminal does it."""
+HANG = 4
+"""How far the further lines of one are set in, beyond where it begins itself."""
+LEAST_PROSE_CELLS = 30
+"""In less, sentences are hard to read."""
 
 
 def lines(heads: Sequence[str], rows: Sequence[Sequence[str]], columns: int | None) -> list[str]:
@@ -19,6 +25,29 @@ def lines(heads: Sequence[str], rows: Sequence[Sequence[str]], columns: int | No
     if columns is None or max(map(cells, whole)) <= columns:
         return whole
     return list(_blocks(heads, rows, columns))
+
+
+def broken(line: str, columns: int) -> list[str]:
+    """A line as those that fit into so many cells, broken at its spaces alone, so that an id or a URL can be
+    copied. The further ones hang below its last column, if there is room: columns are two spaces apart."""
+    if cells(line) <= columns or columns < LEAST_CELLS:
+        return [line]
+    import wcwidth
+
+    begin = cells(line) - cells(line.lstrip())
+    hang = min(begin + HANG, columns - LEAST_CELLS)
+    for column in re.finditer(rf"(?<=\S){GAP}+(?=\S)", line):
+        at = cells(line[: column.end()])
+        hang = at if columns - at >= LEAST_PROSE_CELLS else hang
+    return list(
+        wcwidth.wrap(
+            line,
+            columns,
+            subsequent_indent=" " * hang,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )
 
 
 def cells(text: str) -> int:

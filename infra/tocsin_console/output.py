@@ -127,9 +127,14 @@ class Output:
         rows = min(rows, self.size()[1] - 1)
         print(f"\x1b[{rows}A\x1b[J", end="", file=self._out, flush=True)
 
-    def say(self, text: str = "") -> None:
-        """One line, whatever `text` holds."""
-        self.draw(plain(text))
+    def say(self, text: str = "") -> int:
+        """One line, whatever `text` holds; in a terminal that is narrower, as many as it takes, which is
+        returned."""
+        line = plain(text)
+        lines = layout.broken(line, self.size()[0]) if self.in_terminal else [line]
+        for one in lines:
+            self.draw(one)
+        return len(lines)
 
     def draw(self, line: str) -> None:
         """One line that holds nothing of other people's, with the console's own colours."""

@@ -295,8 +295,7 @@ class _Board:
 
     def _say(self, *lines: str) -> None:
         for line in lines:
-            self._output.say(line)
-        self._rows += len(lines)
+            self._rows += self._output.say(line)
 
     def _draw(self, offer: Code) -> None:
         code = qr.lines(offer.text, colours=self._output.has_colours)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tocsin_console.layout import cells, cut, lines
+from tocsin_console.layout import broken, cells, cut, lines
 
 HEADS = ("GROUP", "JID FOR EVENTS", "MEMBERS")
 ROWS = [("Pelanggan", "120363000000000001@g.us", "12"), ("技術者", "120363000000000002@g.us", "3")]
@@ -59,3 +59,48 @@ def test_columns_stand_below_each_other_whatever_the_script() -> None:
 @pytest.mark.parametrize(("most", "shown"), [(7, "技術者!"), (6, "技術…"), (2, "…"), (1, "…")])
 def test_what_is_cut_says_so_and_fits(most: int, shown: str) -> None:
     assert cut("技術者!", most) == shown
+
+
+FINDING = (
+    "WARNING  alarms         19 of 19 alarms tell nobody, and nobody would notice at night that it broke"
+)
+
+
+def test_a_line_that_does_not_fit_hangs_below_its_last_column() -> None:
+    assert broken(FINDING, 60) == [
+        "WARNING  alarms         19 of 19 alarms tell nobody, and",
+        "                        nobody would notice at night that it",
+        "                        broke",
+    ]
+
+
+def test_where_the_last_column_leaves_no_room_it_hangs_below_one_before() -> None:
+    entry = "2026-11-18 11:06:40.123 UTC  recovered  could not read it, so it was sent again"
+    assert broken(entry, 60) == [
+        "2026-11-18 11:06:40.123 UTC  recovered  could not read it,",
+        "                             so it was sent again",
+    ]
+
+
+def test_a_sentence_hangs_by_four_from_where_it_begins() -> None:
+    assert broken("  the account is paused and nothing leaves it", 30) == [
+        "  the account is paused and",
+        "      nothing leaves it",
+    ]
+
+
+def test_what_fits_stays_as_it_is() -> None:
+    assert broken(FINDING, len(FINDING)) == [FINDING]
+
+
+@pytest.mark.parametrize("columns", [20, 60, 80])
+def test_no_word_is_lost_or_broken(columns: int) -> None:
+    url = "https://example.com/" + "a" * 90
+    line = f"  mend:  open {url} and say 技術者 技術者 to whom it concerns, --yes"
+    told = broken(line, columns)
+    assert " ".join(told).split() == line.split()
+    assert all(cells(one) <= columns or url in one for one in told)
+
+
+def test_in_next_to_no_room_the_terminal_breaks_it() -> None:
+    assert broken(FINDING, 10) == [FINDING]
