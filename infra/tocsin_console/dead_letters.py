@@ -174,7 +174,7 @@ def redrive_letters(
 ) -> None:
     """Redrive what is selected, and for `wait_seconds` tell what becomes of each. Before more than twenty it
     says what it will do and asks, unless `yes`. Raises NotFound if one letter was named and isn't there,
-    Usage for a reason that is none."""
+    Usage for a reason that is none, NeedsAttention if one failed again meanwhile."""
     redriver = deployment.redriver()
     _demand_reason(redriver, selection)
     if not selection.notification and not dry_run and not yes:

@@ -11,7 +11,8 @@ EXIT_CODES: Final[Mapping[int, str]] = {
     2: "the command line is wrong, or nobody could be asked: nothing was done",
     3: "what it names does not exist",
     4: "what it waited for did not happen in time; what it did before stays done",
-    5: "done, and something needs attention (`status --check`, or `explain` of a record that is damaged)",
+    5: "something needs attention (`status --check`, `explain` of a record that is damaged, "
+    "`dead-letters redrive` of what failed again, `adopt` of keys that were set back)",
     130: "interrupted by Ctrl-C (not `tail`: that is how it ends)",
 }
 """With what a command ends."""
@@ -42,7 +43,7 @@ class TimedOut(ConsoleError):
 
 
 class NeedsAttention(ConsoleError):
-    """The command succeeded, and found something that needs attention (`tocsin status --check`)."""
+    """Something was found that needs attention."""
 
     exit_code = 5
 

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from tocsin.notify.malformed import UnreadableRecord, read_record
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.store.notifications import Notifications
+from tocsin_console.errors import NeedsAttention
 from tocsin_console.output import Output
 
 POLL_SECONDS: Final = 1.0
@@ -42,7 +43,8 @@ def tell_what_became(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Counter[str]:
-    """Print what becomes of each within so many seconds, then the sum, which is returned."""
+    """Print what becomes of each within so many seconds, then the sum, which is returned. Raises
+    NeedsAttention at the end if one failed again."""
     left = list(dict.fromkeys(ids))
     sums: Counter[str] = Counter()
     if not left or wait_seconds <= 0:
@@ -62,6 +64,8 @@ def tell_what_became(
         sums[QUEUED] += 1
         _tell(Became(identity, QUEUED), output)
     output.say(", ".join(f"{count} {what}" for what, count in sums.items()))
+    if again := sums[BECAME[State.FAILED]]:
+        raise NeedsAttention(f"{again} of {sums.total()} failed again: tocsin dead-letters list")
     return sums
 
 

@@ -6,6 +6,7 @@ import argparse
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +70,16 @@ def test_help_and_operating_page_tell_the_exit_codes() -> None:
     assert told == {str(code): text for code, text in errors.EXIT_CODES.items()}
     shown = cli.parser().format_help()
     assert all(f"  {code:<5}{text.replace('`', '')}\n" in shown for code, text in errors.EXIT_CODES.items())
+
+
+def test_each_command_that_finds_what_needs_attention_is_named_with_its_code() -> None:
+    folder = Path(errors.__file__).parent
+    raising = {
+        path.stem
+        for path in folder.rglob("*.py")
+        if "raise NeedsAttention" in path.read_text(encoding="utf-8")
+    }
+    commands = {"redriven": "dead-letters redrive"}
+    told = errors.EXIT_CODES[errors.NeedsAttention.exit_code]
+    assert [name for name in sorted(raising) if commands.get(name, name) not in told] == []
+    assert raising >= {"status", "redriven"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,7 @@ from tests.support.fake_deployment import NOW, FakeDeployment, Said, Script
 from tocsin.notify.notification import Notification, Problem, State
 from tocsin.notify.redrive import Selection
 from tocsin_console.dead_letters import redrive_letters
+from tocsin_console.errors import NeedsAttention
 from tocsin_console.redriven import tell_what_became
 
 Step = Callable[[], object]
@@ -26,8 +28,15 @@ def again(fake: FakeDeployment) -> list[Notification]:
 def watch(
     fake: FakeDeployment, again: list[Notification], said: Said, *steps: Step, wait: float = 10
 ) -> None:
-    """Watch while `steps` happen, one at each look."""
+    """Watch while `steps` happen, one at each look, and hear of what failed again."""
     script = Script(list(steps), NOW)
+    with contextlib.suppress(NeedsAttention):
+        watched(fake, again, said, script, wait)
+
+
+def watched(
+    fake: FakeDeployment, again: list[Notification], said: Said, script: Script, wait: float = 10
+) -> None:
     tell_what_became(
         fake.deployment.stores.notifications,
         [one.id for one in again],
@@ -89,3 +98,23 @@ def test_a_redrive_tells_it_of_those_that_it_sent(fake: FakeDeployment, said: Sa
     fake.failed()
     redrive_letters(fake.deployment, Selection(), dry_run=False, output=said.output, wait_seconds=0.01)
     assert said.lines[-1] == "1 still in the queue"
+
+
+def test_what_failed_again_ends_with_an_exit_code_of_its_own(
+    fake: FakeDeployment, again: list[Notification], said: Said
+) -> None:
+    first, *others = again
+    steps = [
+        lambda: fail(fake, first, "not-on-whatsapp"),
+        *(lambda one=one: fake.arrives(one) for one in others),
+    ]
+    with pytest.raises(NeedsAttention, match="1 of 3 failed again: tocsin dead-letters list") as ended:
+        watched(fake, again, said, Script(steps, NOW))
+    assert ended.value.exit_code == 5
+
+
+def test_what_arrives_or_is_still_under_way_is_no_fault(
+    fake: FakeDeployment, again: list[Notification], said: Said
+) -> None:
+    watched(fake, again, said, Script([lambda: fake.arrives(again[0]), lambda: None], NOW), wait=1)
+    assert said.lines[-1] == "1 delivered, 2 still in the queue"
