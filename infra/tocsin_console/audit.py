@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tocsin.dynamo.errors import TableError
 from tocsin.notify.store.audit import AuditLine
 from tocsin.timestamps import from_seconds, iso
+from tocsin_console import trouble
 from tocsin_console.errors import ConsoleError
 from tocsin_console.output import Output, complain, moment
 
@@ -63,7 +64,8 @@ def write(
     try:
         return deployment.stores.audit.add(line)
     except (BotoCoreError, ClientError, TableError) as error:
-        raise Unwritten(f"who did it could not be written down ({type(error).__name__})") from error
+        why = trouble.sentence(error, where="the notifications table")
+        raise Unwritten(f"who did it could not be written down: {why}") from error
 
 
 def recount(deployment: Deployment, line: Key, count: int) -> None:
@@ -71,7 +73,8 @@ def recount(deployment: Deployment, line: Key, count: int) -> None:
     try:
         deployment.stores.audit.recount(line, count)
     except (BotoCoreError, ClientError, TableError) as error:
-        complain(f"tocsin: how many could not be written down ({type(error).__name__})")
+        why = trouble.sentence(error, where="the notifications table")
+        complain(f"tocsin: how many could not be written down: {why}")
 
 
 @dataclass(frozen=True)

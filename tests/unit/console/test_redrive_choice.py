@@ -320,5 +320,5 @@ def test_where_it_cannot_be_written_down_that_is_said_and_the_change_stands(
     monkeypatch.setattr(type(fake.deployment.stores.audit), "add", lambda _, line: denied(line))
     fake.failed()
     redrive_letters(fake.deployment, Selection(), dry_run=False, output=said.output)
-    assert "could not be written down (ClientError)" in capsys.readouterr().err
+    assert "could not be written down: AWS refused it: no. Your AWS permissions" in capsys.readouterr().err
     assert left(fake) == 0
