@@ -73,7 +73,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "tocsin hooks list": ("tocsin hooks list",),
     "tocsin hooks pause": ("tocsin hooks pause h-1a2b3c4d",),
     "tocsin hooks remove": ("tocsin hooks remove h-1a2b3c4d",),
-    "tocsin hooks resend": ("tocsin hooks resend h-1a2b3c4d --dead",),
+    "tocsin hooks resend": ("tocsin hooks resend h-1a2b3c4d --dead", "tocsin hooks resend --crashed"),
     "tocsin hooks resume": ("tocsin hooks resume h-1a2b3c4d",),
     "tocsin hooks rotate": ("tocsin hooks rotate h-1a2b3c4d",),
     "tocsin hooks test": ("tocsin hooks test h-1a2b3c4d",),

@@ -27,6 +27,7 @@ from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, TimedOut, Usage
+from tocsin_console.look import Look
 from tocsin_console.output import Output, moment, with_json_moments
 
 MAX_HOOKS = 20
@@ -148,6 +149,51 @@ def resend(
         if resent:
             note(deployment, f"told the webhook {hook} deliveries again", count=resent, clock=clock)
     output.say(f"{resent} resent")
+
+
+def resend_crashed(
+    deployment: Deployment,
+    hook: str | None,
+    *,
+    output: Output,
+    clock: Callable[[], float] = time.time,
+) -> None:
+    """Put orders that the function crashed on again and again, and could not even put aside, back into the
+    queue, in their order; `hook`: of this webhook alone. One that can't be read stays. Raises NotFound,
+    ConsoleError."""
+    store, queue = _store(deployment), _queue(deployment)
+    if hook is not None:
+        _endpoint(store, hook)
+    resent = odd = 0
+    number = 1000 * from_seconds(clock())
+    try:
+        with Look(deployment.sqs, deployment["HooksDeadQueueUrl"]) as crashed:
+            for message in crashed.messages():
+                order = _order(message["Body"])
+                odd += order is None
+                if order is None or hook not in (None, order.endpoint):
+                    continue
+                queue.send(replace(order, number=number))
+                crashed.remove(message["MessageId"])
+                resent += 1
+                output.record({"hook": order.endpoint, "delivery": order.turn, "result": "resent"})
+                output.say(f"{order.endpoint}  {order.turn}  is told again")
+    finally:
+        # What was done is written down, however it ended.
+        if resent:
+            whose = f"the webhook {hook}" if hook else "webhooks"
+            note(deployment, f"told {whose} again what crashed", count=resent, clock=clock)
+    if odd:
+        output.say(f"{odd} stay in the queue: they are no orders of this version")
+    output.say(f"{resent} resent")
+
+
+def _order(body: str) -> Order | None:
+    """None of what can't be read."""
+    try:
+        return Order.parse(body)
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _resend(store: HookStore, queue: HooksQueue, hook: str, turn: str, now: int) -> None:

@@ -31,17 +31,19 @@ LETTERS = "dead letters"
 MAX_LOOKED_AT = 200
 """Dead letters. Of more, those that ask for nothing are a few, and a look takes long."""
 
-# Each queue, and the output of the stack that holds its URL.
+# Each queue, and the output of the stack that holds its URL. Those of webhooks may not be there.
 QUEUES = {
     "ticket events": "TicketEventsQueueUrl",
     "notifications": "NotificationsQueueUrl",
     "stanzas": "StanzasQueueUrl",
     "receipts": "ReceiptsQueueUrl",
+    "webhooks": "HooksQueueUrl",
     LETTERS: "DeadLettersQueueUrl",
     "dead ticket events": "TicketEventsDeadQueueUrl",
     "dead stanzas": "StanzasDeadQueueUrl",
     "dead receipts": "ReceiptsDeadQueueUrl",
     "dead outcomes": "OutcomesDeadQueueUrl",
+    "dead webhooks": "HooksDeadQueueUrl",
 }
 
 # What to do about messages in a queue that should be empty.
@@ -51,6 +53,7 @@ REMEDIES = {
     "dead stanzas": "a receipt or a reply may be missing; the log of receive_stanza says why",
     "dead receipts": "a notification's state may lag behind; the log of record_receipts says why",
     "dead outcomes": "outcome events never reached the bus; the log of publish_outcomes says why",
+    "dead webhooks": "the log of deliver_webhooks says why; then: tocsin hooks resend --crashed",
 }
 
 # What to do about an account that is not connected.

@@ -12,7 +12,7 @@ from tocsin_local.paths import ROOT
 
 Resource = Mapping[str, Any]
 
-FOR_PEOPLE = ("OperatorPolicy", "ViewerPolicy")
+FOR_PEOPLE = ("OperatorPolicy", "HooksOperatorPolicy", "ViewerPolicy")
 
 MAIN = "template.yaml"
 TEMPLATES = (MAIN, *(f"infra/{name}.yaml" for name in ("network", "connector", "observability", "door")))

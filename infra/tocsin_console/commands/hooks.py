@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from tocsin_console.commands.options import add_actions, add_command, reveal_option, wait_option, yes_option
+from tocsin_console.errors import Usage
 from tocsin_console.output import Output
 
 if TYPE_CHECKING:
@@ -31,9 +32,13 @@ def register(commands: Commands) -> None:
     resending = add_command(
         actions, "resend", run_resend, changes=True, help="tell a delivery again, or all dead ones"
     )
-    resending.add_argument("hook", metavar="HOOK")
+    resending.add_argument("hook", metavar="HOOK", nargs="?", help="with --crashed it may be left out")
     resending.add_argument("delivery", metavar="DELIVERY", nargs="?", help="as 'deliveries' lists it")
-    resending.add_argument("--dead", action="store_true", help="all that were given up")
+    which = resending.add_mutually_exclusive_group()
+    which.add_argument("--dead", action="store_true", help="all that were given up")
+    which.add_argument(
+        "--crashed", action="store_true", help="all that the function crashed on, and could not put aside"
+    )
     rotating = add_command(
         actions, "rotate", run_rotate, changes=True, help="make a new secret; the old one counts a day"
     )
@@ -83,6 +88,13 @@ def run_deliveries(args: argparse.Namespace, deployment: Deployment, output: Out
 def run_resend(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
     from tocsin_console import hooks
 
+    if args.crashed and args.delivery is None:
+        hooks.resend_crashed(deployment, args.hook, output=output)
+        return
+    if args.crashed or args.hook is None:
+        raise Usage(
+            "name a webhook, and a delivery or --dead; or --crashed for all that the function failed at"
+        )
     hooks.resend(deployment, args.hook, args.delivery, dead=args.dead, output=output)
 
 

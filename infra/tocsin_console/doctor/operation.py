@@ -33,7 +33,7 @@ MAX_CLOCK_SECONDS: Final = 60
 MAX_AGE_SECONDS: Final = 900
 """An order or a stanza that has lain for so long isn't being worked on."""
 
-WORKING: Final = ("ticket events", "notifications", "stanzas", "receipts")
+WORKING: Final = ("ticket events", "notifications", "stanzas", "receipts", "webhooks")
 
 
 # -- accounts ----------------------------------------------------------------------------------------------

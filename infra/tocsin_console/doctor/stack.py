@@ -23,6 +23,7 @@ FUNCTIONS: Final = {
     "record_receipts": "RecordReceiptsFunctionName",
     "publish_outcomes": "PublishFunctionName",
     "maintain_sessions": "MaintainFunctionName",
+    "deliver_webhooks": "HooksFunctionName",
     "receive_webhook": "DoorFunctionName",
 }
 """Each function, and the output of the stack that names it. Some are there only if they are wanted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -18,16 +19,20 @@ from tocsin.hooks.queue import HooksQueue, Order
 from tocsin.hooks.store import HookStore
 from tocsin.notify.cloud_events import TYPES
 from tocsin.notify.store.texts import Texts
-from tocsin_console import hooks
+from tocsin_console import cli, hooks
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, TimedOut, Usage
 
+NUMBERS = itertools.count(1)
+"""Of deployments: a queue remembers what it was sent."""
 URL = "https://desk.example.com/tocsin?token=s3cret"
 
 
 @pytest.fixture
 def deployment(aws: MemoryCloud) -> Deployment:
-    return aws.deployment(aws.deploy(HooksQueueUrl="hooks.fifo"))
+    number = next(NUMBERS)
+    queues = {"HooksQueueUrl": f"hooks-{number}.fifo", "HooksDeadQueueUrl": f"hooks-dead-{number}.fifo"}
+    return aws.deployment(aws.deploy(**queues))
 
 
 def added(deployment: Deployment, told: Said, url: str = URL, **options: tuple[str, ...]) -> dict[str, str]:
@@ -46,7 +51,7 @@ def endpoint(deployment: Deployment, hook: str) -> Endpoint:
 
 
 def worker(deployment: Deployment, status: int = 200) -> Deliveries:
-    queue = HooksQueue(deployment.sqs, "hooks.fifo")
+    queue = HooksQueue(deployment.sqs, deployment["HooksQueueUrl"])
     return Deliveries(store(deployment), queue, lambda *_: Answer(status, {}, b""), clock=lambda: NOW)
 
 
@@ -113,7 +118,7 @@ def test_what_was_given_up_is_told_again(deployment: Deployment, told: Said, sai
     assert endpoint(deployment, hook).state == "gone"
     hooks.resume(deployment, hook, output=said.output)
     hooks.resend(deployment, hook, None, dead=True, output=said.output, clock=lambda: NOW)
-    [order] = take_all(deployment.sqs, "hooks.fifo")
+    [order] = take_all(deployment.sqs, deployment["HooksQueueUrl"])
     assert worker(deployment).carry_out(Order.parse(json.dumps(order))).outcome == "delivered"
 
 
@@ -134,7 +139,7 @@ def test_a_test_tells_what_the_endpoint_answered(
     hook = added(deployment, told)["hook"]
 
     def carry_out(seconds: float) -> None:
-        for order in take_all(deployment.sqs, "hooks.fifo"):
+        for order in take_all(deployment.sqs, deployment["HooksQueueUrl"]):
             worker(deployment, status).carry_out(Order.parse(json.dumps(order)))
 
     def ask() -> None:
@@ -188,3 +193,69 @@ def test_there_are_no_more_than_twenty(deployment: Deployment, told: Said) -> No
 
 def test_every_event_can_be_asked_for(deployment: Deployment, told: Said) -> None:
     assert added(deployment, told, events=tuple(TYPES.values()))
+
+
+@pytest.fixture
+def crashed(deployment: Deployment) -> list[Order]:
+    """Twelve orders of one webhook's ticket and one of another's, and what nobody here wrote."""
+    orders = [*(Order.of("h-1", outcome(number)) for number in range(12)), Order.of("h-2", outcome())]
+    dead = HooksQueue(deployment.sqs, deployment["HooksDeadQueueUrl"])
+    for order in orders:
+        dead.send(order)
+    deployment.sqs.send_message(
+        QueueUrl=deployment["HooksDeadQueueUrl"],
+        MessageBody="{}",
+        MessageGroupId="odd",
+        MessageDeduplicationId="odd",
+    )
+    return orders
+
+
+def in_queue(deployment: Deployment, output: str = "HooksQueueUrl") -> list[str]:
+    return [json.dumps(body) for body in take_all(deployment.sqs, deployment[output])]
+
+
+def test_what_crashed_is_told_again_in_its_order(
+    deployment: Deployment, crashed: list[Order], said: Said
+) -> None:
+    hooks.resend_crashed(deployment, None, output=said.output, clock=lambda: NOW)
+    again = [Order.parse(body) for body in in_queue(deployment)]
+    assert [replace(one, number=0) for one in again if one.endpoint == "h-1"] == crashed[:12]
+    assert [one.endpoint for one in again].count("h-2") == 1
+    assert said.lines[-2:] == ["1 stay in the queue: they are no orders of this version", "13 resent"]
+    assert in_queue(deployment, "HooksDeadQueueUrl") == ["{}"]
+
+
+def test_what_crashed_is_no_repeat_of_what_the_queue_has_seen(
+    deployment: Deployment, crashed: list[Order], said: Said
+) -> None:
+    queue = HooksQueue(deployment.sqs, deployment["HooksQueueUrl"])
+    queue.send(crashed[0])
+    hooks.resend_crashed(deployment, None, output=said.output, clock=lambda: NOW)
+    assert len(in_queue(deployment)) == 1 + len(crashed)
+
+
+def test_of_one_webhook_alone_the_others_stay(
+    deployment: Deployment, crashed: list[Order], told: Said
+) -> None:
+    made = added(deployment, told)
+    mine = replace(endpoint(deployment, made["hook"]), id="h-2")
+    store(deployment).add(mine)
+    hooks.resend_crashed(deployment, "h-2", output=Said().output, clock=lambda: NOW)
+    assert [Order.parse(body).endpoint for body in in_queue(deployment)] == ["h-2"]
+    assert len(in_queue(deployment, "HooksDeadQueueUrl")) == len(crashed)
+
+
+def test_of_a_webhook_that_is_not_there_nothing_is_told(deployment: Deployment, said: Said) -> None:
+    with pytest.raises(NotFound):
+        hooks.resend_crashed(deployment, "h-none", output=said.output)
+
+
+@pytest.mark.parametrize(
+    "typed", ["hooks resend", "hooks resend --dead", "hooks resend h-1 turn --crashed", "hooks resend h-1"]
+)
+def test_who_does_not_say_what_to_tell_again_is_asked(
+    deployment: Deployment, typed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Deployment, "find", lambda *_, **__: deployment)
+    assert cli.main(typed.split()) == Usage.exit_code
