@@ -136,7 +136,7 @@ def wait_option(parser: argparse.ArgumentParser, *, seconds: int, what: str) -> 
 
 
 def reveal_option(parser: argparse.ArgumentParser, *, with_default: bool = True) -> None:
-    """`with_default`: False for an action of a command that takes the option itself; that value holds then."""
+    """`with_default`: False for an action of a command that takes the option itself; its value holds."""
     parser.add_argument(
         "--reveal",
         action="store_true",
