@@ -16,6 +16,7 @@ from tests.support.receipts import mark_receipt
 from tests.support.sealed_texts import TEXTS
 from tests.support.settings import chosen
 from tocsin.notify.cold import MUST_WRITE_FIRST, ColdRecipients
+from tocsin.notify.dead_letters import UNREADABLE_RECORD
 from tocsin.notify.letters import Letter
 from tocsin.notify.malformed import UnreadableRecord
 from tocsin.notify.notification import Attempt, Notification, Problem, State
@@ -365,6 +366,36 @@ def test_twin_after_ten_minutes_it_is_not_about_to_fail(dead: FailedNotification
     dead.letters.put(json.dumps(DeadLetter(Order.of(planned), SERVER_ERROR, (), NOW * 1000).to_json()))
     dead.now += 10 * 60
     assert dead.redrive() == [("dropped", "it has arrived meanwhile (sent)")]
+
+
+def _left_waiting(dead: FailedNotifications, **changes: Any) -> Notification:
+    """When its wait was over, a version that couldn't read its record buried it, and its row went."""
+    waits = dead.planned(**changes)
+    dead.stores.parking.park(dead.stored(waits), "disconnected", NOW * 1000)
+    [row] = dead.stores.parking.waiting("default")
+    dead.stores.parking.drop_waiting(row)
+    order = replace(Order.of(dead.stored(waits)), generation=0)
+    dead.letters.put(json.dumps(DeadLetter(order, UNREADABLE_RECORD, (), NOW * 1000).to_json()))
+    return waits
+
+
+@pytest.mark.parametrize("minutes", [0, 11])
+@pytest.mark.parametrize("generation", [0, 2])
+def test_what_could_not_be_read_when_its_wait_was_over_is_open_and_redriven(
+    dead: FailedNotifications, minutes: int, generation: int
+) -> None:
+    waits = _left_waiting(dead, generation=generation)
+    dead.now += minutes * 60
+    assert len(dead.redriver.box(tidy=True).open) == 1
+    assert dead.redrive() == [("redriven", "")]
+    stored = dead.stored(waits)
+    assert (stored.state, stored.waiting_since, len(dead.sent)) == (State.PLANNED, None, 1)
+
+
+def test_twin_while_it_may_wait_its_row_looks_after_it(dead: FailedNotifications) -> None:
+    _left_waiting(dead, expires_at=(NOW + 3600) * 1000)
+    dead.now += 11 * 60
+    assert dead.redrive() == [("dropped", "it is waiting")]
 
 
 # -- without doing it, and giving up -------------------------------------------------------------------------

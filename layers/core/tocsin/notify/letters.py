@@ -3,6 +3,7 @@
 A letter is written before the state and taken away after it, so both can disagree. Then the record is right:
 
     failed · planned, and the queue gave it up                  open: somebody must decide
+    waits, and couldn't be read when its wait was over          open: nothing else looks after it
     planned again, and not too late yet                         on its way: the letter stays until it ended
     arrived · suppressed · waits · erased · gone                settled: nobody is asked, and the letter goes
     two letters of one                                          the later one is open, the other is settled
@@ -21,7 +22,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from tocsin.notify.dead_letters import CRASHED
+from tocsin.notify.dead_letters import CRASHED, UNREADABLE_RECORD
 from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_json
 from tocsin.notify.notification import Notification, State, was_erased
 from tocsin.timestamps import from_seconds, iso
@@ -106,6 +107,11 @@ class Letter:
         )
 
     @property
+    def was_unread(self) -> bool:
+        """Whether it was written because the notification's record couldn't be read."""
+        return self.reason == UNREADABLE_RECORD.code
+
+    @property
     def failed_at_ms(self) -> int | None:
         return _ms_of(self.failed_at)
 
@@ -165,6 +171,8 @@ def standing(letter: Letter, record: Record, now: int) -> Standing:
 
 
 def _standing(letter: Letter, record: Notification | None, now: int) -> Standing:
+    if record is not None and was_left_waiting(letter, record, now):
+        return Standing.OPEN
     if record is not None and may_fail_yet(letter, record, now):
         return Standing.ON_ITS_WAY
     if superfluous(record) or (record is not None and was_erased(record)):
@@ -173,6 +181,12 @@ def _standing(letter: Letter, record: Notification | None, now: int) -> Standing
         return Standing.OPEN
     # Past its time, nobody brought it to an end: whoever let it go was cut off before the queue had it.
     return Standing.OPEN if record.expired(now) else Standing.ON_ITS_WAY
+
+
+def was_left_waiting(letter: Letter, record: Notification, now: int) -> bool:
+    """Whether nothing looks after it but its letter: when its wait was over, the record couldn't be read, and
+    its place among those that wait went. `now`: ms."""
+    return letter.was_unread and record.state is State.WAITING and record.expired(now)
 
 
 def may_fail_yet(letter: Letter, record: Notification, now: int) -> bool:

@@ -24,6 +24,7 @@ from tocsin.notify.letters import (
     may_fail_yet,
     standing,
     superfluous,
+    was_left_waiting,
 )
 from tocsin.notify.malformed import UnreadableRecord, read_record
 from tocsin.notify.notification import Notification, State, mismatch, was_erased
@@ -278,7 +279,10 @@ class Redriver:
             NOTIFICATION_EXPIRY_SECONDS, account=letter.account, audience=letter.audience
         )
         step = self._store.reset_for_redrive(
-            letter.notification, at=now, expires_at=now + waits_seconds * 1000
+            letter.notification,
+            at=now,
+            expires_at=now + waits_seconds * 1000,
+            from_waiting=letter.was_unread,
         )
         if not step.applied:
             return Done(letter, "dropped", superfluous(step.notification))
@@ -293,17 +297,21 @@ class Redriver:
             record = read_record(self._store, letter.notification)
         except UnreadableRecord:
             return Done(letter, "kept", UNREADABLE_RECORD)
-        if record is not None and may_fail_yet(letter, record, from_seconds(self._clock())):
+        if record is None:
+            return Done(letter, "dropped", superfluous(record))
+        now = from_seconds(self._clock())
+        is_left = was_left_waiting(letter, record, now)
+        if not is_left and may_fail_yet(letter, record, now):
             return Done(letter, "kept", f"{superfluous(record)}; whether that lasts is known in ten minutes")
-        if record is not None and was_erased(record):
+        if was_erased(record):
             return Done(letter, "dropped", RECIPIENT_ERASED)
-        if record is not None and not record.recipient:
+        if not record.recipient:
             return Done(letter, "kept", UNREACHABLE)
-        if record is not None and record.content == Withheld(ERASED):
+        if record.content == Withheld(ERASED):
             return Done(letter, "dropped", WITHHELD[ERASED])
-        if record is not None and (differs := mismatch(letter, record)):
+        if differs := mismatch(letter, record):
             return Done(letter, "dropped", f"it names another {differs} than its notification")
-        why = superfluous(record)
+        why = "" if is_left else superfluous(record)
         return Done(letter, "dropped", why) if why else None
 
     def _redrive_hidden(self, notification_id: str, dry_run: bool) -> Iterator[Done]:

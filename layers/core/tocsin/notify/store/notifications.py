@@ -251,10 +251,13 @@ class Notifications:
         )
         return change(self._table, update)
 
-    def reset_for_redrive(self, notification_id: str, *, at: int, expires_at: int) -> Transition:
+    def reset_for_redrive(
+        self, notification_id: str, *, at: int, expires_at: int, from_waiting: bool = False
+    ) -> Transition:
         """A dead letter starts anew: retries unspent, a new expiry, the next generation. Also one
-        that crashed its way to the dead letters and still is `planned`. Not applied to any other state.
-        Raises NotificationMissing."""
+        that crashed its way to the dead letters and still is `planned`, and with `from_waiting` one that
+        still waits, which nothing looks after. Not applied to any other state. Raises NotificationMissing."""
+        left = (State.WAITING,) if from_waiting else ()
         update = Update(
             notification_key(notification_id),
             set={
@@ -265,8 +268,8 @@ class Notifications:
             },
             add={"generation": 1, "redriven": 1},
             append={"attempts": Attempt("redriven", at, "operator").to_json()},
-            remove=("failed_at", TRIES),
-            when=enters(State.PLANNED, State.FAILED, State.PLANNED),
+            remove=("failed_at", TRIES, *OF_A_WAIT),
+            when=enters(State.PLANNED, State.FAILED, State.PLANNED, *left),
         )
         return change(self._table, update)
 
