@@ -345,6 +345,18 @@ def test_what_goes_makes_room_for_those_behind_it(dead: FailedNotifications) -> 
     assert [letter.notification for letter in dead.redriver.box(tidy=True).open] == [behind.id]
 
 
+def test_what_was_tidied_away_is_not_taken_for_hidden(
+    dead: FailedNotifications, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQS's count still holds for up to a minute what was deleted."""
+    for _ in range(3):
+        _delivered(dead, dead.failed())
+    dead.failed()
+    monkeypatch.setattr(dead.letters, "count", lambda: dead.letters.sent)
+    box = dead.redriver.box(tidy=True)
+    assert (len(box.open), box.passed, box.hidden) == (1, 0, 0)
+
+
 @pytest.mark.parametrize("minutes", [0, 9])
 def test_the_letter_of_one_that_is_about_to_fail_stays(dead: FailedNotifications, minutes: int) -> None:
     """The letter comes before the state. Were it taken away between the two, the failure had none, and SQS

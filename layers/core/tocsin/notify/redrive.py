@@ -185,10 +185,13 @@ class Redriver:
         records: dict[str, Notification | UnreadableRecord] = {}
         opened: list[Letter] = []
         passed: list[Letter] = []
+        # Before anything is discarded: for up to a minute SQS counts what is gone.
+        total, seen = self._letters.count(), 0
         with self._letters.look() as look:
             messages = look.messages()
             # Some at a time: those behind the ones that go come to light.
             while letters := [Letter.parse(message) for message in islice(messages, _AT_ONCE)]:
+                seen += len(letters)
                 records |= self._records(letters)
                 for letter in letters:
                     stands = standing(letter, records.get(letter.notification), now)
@@ -199,7 +202,7 @@ class Redriver:
             repeated = [letter for letter in opened if letter is not latest[letter.notification]]
             passed += [one for one in repeated if not (tidy and look.discard(one.message_id))]
         found = tuple(letter for letter in opened if letter is latest[letter.notification])
-        return Box(found, records, len(passed), max(self.count() - len(found) - len(passed), 0))
+        return Box(found, records, len(passed), max(total - seen, 0))
 
     def _records(self, letters: Iterable[Letter]) -> dict[str, Notification | UnreadableRecord]:
         """The records of these letters that still exist, by notification."""
