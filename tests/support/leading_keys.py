@@ -71,6 +71,10 @@ class GrantedTable(MemoryTable):
         self._demand([pk])
         return super().walk(pk, prefix)
 
+    def latest(self, pk: str, below: str) -> Iterator[Item]:
+        self._demand([pk])
+        return super().latest(pk, below)
+
     def keys(self, pk: str, prefix: str = "") -> list[Key]:
         self._demand([pk])
         return super().keys(pk, prefix)
