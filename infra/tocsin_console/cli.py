@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -47,6 +48,9 @@ from tocsin_console.output import (
     replace_unencodable,
     show_times_in,
 )
+
+_IDENTITY = re.compile(r"(?=.*[a-f])[0-9a-f-]{18,60}", re.IGNORECASE)
+"""Of a notification, a message or an event: digits of it are no number's."""
 
 COMMANDS = (
     deploy,
@@ -182,10 +186,13 @@ def _run(args: argparse.Namespace, output: Output) -> None:
 
 
 def _named(args: argparse.Namespace) -> str:
-    """The command, and what it is about unless that may be somebody's number or JID."""
-    about = getattr(args, "id", None) or ""
-    named = "@" not in about and any(sign.isalpha() for sign in about)
-    return f"{args.command} {about[:60]}" if named else str(args.command)
+    """The command, and what it is about; of what may be somebody's number or JID as little as lists show."""
+    from tocsin_console.masking import hidden
+
+    about = (getattr(args, "id", None) or "")[:60]
+    if "@" in about or not any(sign.isalpha() for sign in about):
+        return str(args.command)
+    return f"{args.command} {about if _IDENTITY.fullmatch(about) else hidden(about)}"
 
 
 def _fail(error: ConsoleError, output: Output) -> int:

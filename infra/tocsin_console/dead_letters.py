@@ -31,6 +31,11 @@ def shown_recipient(recipient: str) -> str:
     return masking.phone(recipient) if recipient else "without a usable address"
 
 
+def shown_refused(record: Notification) -> str | None:
+    """What stands in an event in place of the recipient's number, masked; None if nothing does."""
+    return masking.refused(record.refused_address) if record.refused_address else None
+
+
 def withheld(why: str) -> str:
     """Why the words of a notification can't be shown, and what to do."""
     if why == LOCKED:
@@ -98,7 +103,7 @@ def _listed_json(letter: Letter, record: Notification | UnreadableRecord | None)
             "ticket": record.ticket_id,
             "ticket_event": record.event_type,
             "state": str(record.state),
-            "refused_address": record.refused_address,
+            "refused_address": shown_refused(record),
         }
     return letter_json(letter) | more
 
@@ -111,8 +116,7 @@ def _row(letter: Letter, record: Notification | UnreadableRecord | None) -> tupl
     else:
         ticket = f"{record.ticket_id} {record.event_type}" if record else "-"
         if record is not None and record.refused_address:
-            # Whoever corrects it must see it.
-            whom = repr(record.refused_address)
+            whom = repr(shown_refused(record))
     return (
         letter.notification,
         ticket,
@@ -149,7 +153,7 @@ def show_letter(deployment: Deployment, notification_id: str, *, text: bool, out
         output.say(f"means         {REASONS[letter.reason].means}")
         output.say(f"remedy        {REASONS[letter.reason].mend}")
     if record is not None and record.refused_address:
-        output.say(f"refused       {record.refused_address!r}")
+        output.say(f"refused       {shown_refused(record)!r}")
     if record is not None and isinstance(record.content, Withheld):
         output.say(f"words         {withheld(record.content.why)}")
     if meanwhile := odd or superfluous(record):
@@ -333,7 +337,7 @@ def _shown(letter: Letter, record: Notification | None, *, text: bool) -> dict[s
             "ticket_event": record.event_type,
             "revision": record.revision,
             "state": str(record.state),
-            "refused_address": record.refused_address,
+            "refused_address": shown_refused(record),
         }
         if text or isinstance(record.content, Withheld):
             shown |= text_json(record)

@@ -26,7 +26,7 @@ from tocsin.timestamps import from_seconds
 from tocsin_console import masking
 from tocsin_console.arrived import tell_arrived
 from tocsin_console.connection import look
-from tocsin_console.dead_letters import shown_recipient, shown_text, text_json, withheld
+from tocsin_console.dead_letters import shown_recipient, shown_refused, shown_text, text_json, withheld
 from tocsin_console.deployment import NO_RIGHT, Deployment
 from tocsin_console.errors import ConsoleError, NeedsAttention, NotFound, Usage
 from tocsin_console.lately import is_person, tell_last
@@ -236,7 +236,7 @@ def _story(life: Life, *, text: bool, now: int) -> Story:
         "source": notification.came_from or None,
         "audience": notification.audience,
         "recipient": masking.phone(notification.recipient) if notification.recipient else None,
-        "refused_address": notification.refused_address,
+        "refused_address": shown_refused(notification),
         "account": notification.account,
         **life.named.about(),
         "account_state": life.account,
@@ -262,7 +262,7 @@ def _lines(life: Life, why: str, moments: list[Moment], *, text: bool) -> Iterat
     for name, what in says(notification):
         yield f"{name:<12}  {what}"
     if notification.refused_address:
-        yield f"refused       {notification.refused_address!r}"
+        yield f"refused       {shown_refused(notification)!r}"
     yield f"account       {life.named.label}, {life.account}"
     yield f"state         {notification.state}"
     yield f"in short      {why}"

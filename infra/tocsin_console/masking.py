@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from tocsin.dynamo.writes import Key
     from tocsin_console.deployment import Deployment
 
+_LEAST_DIGITS = 7
+_SHOWN_BEFORE = 4
+_SHOWN_AFTER = 2
+
 
 class Reveal:
     """One look. `what`: what is looked at, without whole numbers."""
@@ -70,6 +74,21 @@ def key(text: str) -> str:
     from tocsin.sealing import masked  # brings cryptography, which most commands do without
 
     return either(masked(text), text)
+
+
+def refused(text: str) -> str:
+    """What an event names in place of a number. Its form stays, which says what is wrong with it."""
+    return either(hidden(text), text)
+
+
+def hidden(text: str) -> str:
+    """Any text, with the middle of its digits as dots if they could be somebody's number, whatever stands
+    between them."""
+    places = [place for place, character in enumerate(text) if character.isdigit()]
+    if len(places) < _LEAST_DIGITS:
+        return text
+    middle = set(places[min(_SHOWN_BEFORE, len(places) // 3) : -_SHOWN_AFTER])
+    return "".join("•" if place in middle else character for place, character in enumerate(text))
 
 
 def either(shown: str, whole: str) -> str:

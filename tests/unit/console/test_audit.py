@@ -151,6 +151,29 @@ def test_a_command_that_reveals_shows_the_number_and_who_saw_it(
     assert not any(SITI in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        f"tel:+{SITI}",
+        f"+{SITI} ext 5",
+        f"+{SITI[:5]} {SITI[5:9]} {SITI[9:]}x5",
+        f"TCK {SITI}",
+        f"x{SITI}@lid",
+    ],
+)
+def test_a_number_typed_in_any_form_is_in_no_line(
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    monkeypatch.setattr(Deployment, "find", lambda *_, **__: fake.deployment)
+    told = cli._named(argparse.Namespace(command="explain", id=written))
+    assert SITI[5:9] not in told
+
+
+def test_whose_life_was_looked_at_is_in_the_line() -> None:
+    named = [cli._named(argparse.Namespace(command="explain", id=one)) for one in ("TCK-1042", "00c0ffee12")]
+    assert named == ["explain TCK-1042", "explain 00c0ffee12"]
+
+
 # -- tocsin audit --------------------------------------------------------------------------------------------
 
 

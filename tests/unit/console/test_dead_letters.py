@@ -11,8 +11,10 @@ from tests.support.fake_deployment import NOW, SITI, FakeDeployment, Said
 from tocsin.notify.notification import Attempt, Problem, State
 from tocsin.notify.queues import Order
 from tocsin.notify.redrive import Redriver, Selection
+from tocsin_console import masking
 from tocsin_console.dead_letters import drop_letters, list_letters, redrive_letters, show_letter
 from tocsin_console.errors import ConsoleError, NotFound
+from tocsin_console.explain import explain
 
 BUDI = "6281311112222"
 
@@ -302,6 +304,26 @@ def test_it_is_listed_and_shown_with_what_the_event_says(
     assert "refused       '0812\\x1b Budi'" in lines
     show_letter(fake.deployment, lost.id, text=False, output=told.output)
     assert (told.records[0]["recipient"], told.records[0]["refused_address"]) == (None, "0812\x1b Budi")
+
+
+def test_a_number_that_was_refused_is_masked_and_keeps_its_form(
+    fake: FakeDeployment, said: Said, told: Said
+) -> None:
+    lost = fake.unreachable("0812-3456 o 789012")
+    for output in (said.output, told.output):
+        list_letters(fake.deployment, output)
+        show_letter(fake.deployment, lost.id, text=False, output=output)
+        explain(fake.deployment, lost.id, output=output)
+    assert "\n".join(said.lines).count("'0812-•••• o ••••12'") == 3
+    assert {one["refused_address"] for one in told.records} == {"0812-•••• o ••••12"}
+
+
+def test_a_number_that_was_refused_is_shown_to_who_asks_for_it(fake: FakeDeployment, said: Said) -> None:
+    fake.unreachable("0812-3456 o 789012")
+    with masking.lifted(masking.Reveal(fake.deployment, "it")):
+        list_letters(fake.deployment, said.output)
+    assert "'0812-3456 o 789012'" in "\n".join(said.lines)
+    assert [line.what for line in fake.deployment.stores.audit.lines()] == ["saw it"]
 
 
 def test_programs_get_what_was_refused_too(fake: FakeDeployment, told: Said) -> None:

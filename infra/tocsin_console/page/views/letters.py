@@ -17,7 +17,7 @@ from tocsin.notify.notification import Notification
 from tocsin.notify.redrive import UNREADABLE_RECORD, Done, Redriver, Selection
 from tocsin.notify.refused_events import EventSelection, RefusedEvent
 from tocsin.timestamps import from_seconds
-from tocsin_console.dead_letters import shown_recipient
+from tocsin_console.dead_letters import shown_recipient, shown_refused
 from tocsin_console.errors import NotFound
 from tocsin_console.feed.line import Line, line_of
 from tocsin_console.feed.sifting import AUDIENCES, SPANS, Sieve
@@ -63,8 +63,7 @@ def _row(letter: Letter, record: Notification | UnreadableRecord | None) -> Row:
     line = line_of(record) if record is not None else None
     whom = line.whom if line is not None else shown_recipient(letter.recipient)
     if record is not None and record.refused_address:
-        # Whoever corrects it must see it.
-        whom = repr(record.refused_address)
+        whom = repr(shown_refused(record))
     return Row(letter, line, "", whom, bool(record and record.sent_at))
 
 

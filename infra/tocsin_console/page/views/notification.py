@@ -15,7 +15,7 @@ from tocsin.notify.redrive import UNREADABLE_RECORD
 from tocsin.notify.waiting import WaitingList
 from tocsin.timestamps import from_seconds
 from tocsin_console import audit
-from tocsin_console.dead_letters import shown_recipient, withheld
+from tocsin_console.dead_letters import shown_recipient, shown_refused, withheld
 from tocsin_console.errors import NotFound
 from tocsin_console.explain import is_one, life_of, planned_for, says
 from tocsin_console.feed.line import line_of
@@ -84,6 +84,7 @@ async def show(request: web.Request) -> web.Response:
         then=then[:1].upper() + then[1:],
         reason=reason(one.last_error.code) if one.state is State.FAILED and one.last_error else None,
         whom=shown_recipient(one.recipient),
+        refused=shown_refused(one),
         steps=steps(one),
         moments=moments,
         bubble=bubble(one),

@@ -33,6 +33,17 @@ def test_the_whole_number_is_told_once_and_written_down(fake: FakeDeployment, br
     )
 
 
+@pytest.mark.parametrize("page", ["/notification/{id}", "/letters?reason=invalid-phone"])
+def test_a_number_that_was_refused_is_masked_until_somebody_asks(
+    fake: FakeDeployment, browser: Browser, page: str
+) -> None:
+    one = fake.unreachable("0812-3456 o 789012")
+    seen = browser.get(page.format(id=one.id)).text
+    assert "0812-•••• o ••••12" in seen
+    assert "3456" not in seen
+    assert "0812-3456 o 789012" in browser.submit(f"/notification/{one.id}/reveal").text
+
+
 @pytest.mark.parametrize("identity", ["0" * 18, "f" * 18])
 def test_one_that_is_not_there_is_said(browser: Browser, identity: str) -> None:
     answer = browser.get(f"/notification/{identity}")
