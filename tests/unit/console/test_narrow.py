@@ -12,7 +12,7 @@ from tocsin.notify.notification import Problem
 from tocsin_console import layout, status
 from tocsin_console.doctor.checks import FaultsFound, fault, ok, tell
 from tocsin_console.explain import explain
-from tocsin_console.output import Output
+from tocsin_console.output import Output, complain
 
 NARROW = 60
 
@@ -89,3 +89,13 @@ def test_how_many_rows_a_line_took_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("COLUMNS", str(NARROW))
     assert Output(stream=Terminal()).say("a word " * 20) == 3
     assert Output(stream=io.StringIO()).say("a word " * 20) == 1
+
+
+@pytest.mark.parametrize(("stream", "lines"), [(Terminal(), 3), (io.StringIO(), 1)])
+def test_what_went_wrong_is_broken_in_a_terminal_alone(
+    stream: io.StringIO, lines: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(NARROW))
+    monkeypatch.setattr("sys.stderr", stream)
+    complain("tocsin: " + "a word " * 20)
+    assert len(stream.getvalue().splitlines()) == lines
