@@ -59,43 +59,42 @@ def explain(
     wanted = wanted.strip()
     if not wanted or not wanted.isprintable():
         raise Usage("explain needs the id of a notification, of a message (3EB0…) or of a ticket")
-    planned, odd = planned_for(deployment, wanted)
-    stories = []
-    for notification in planned:
-        try:
-            stories.append(
-                _story(life_of(deployment, notification, clock), text=text, now=from_seconds(clock()))
-            )
-        except MALFORMED:
-            odd.append(notification.id)
+    stories, odd = _stories(deployment, wanted, text=text, clock=clock)
     refused = [] if (stories or odd) and is_one(wanted) else _refused(deployment, wanted, output)
     if not (stories or odd or refused):
-        # Whoever looks for an id of digits finds a ticket before a number.
-        if is_person(deployment, wanted):
-            tell_last(deployment, wanted, output)
-            return
-        if is_one(wanted) or not tell_arrived(deployment, wanted, output, clock):
-            raise NotFound(_unknown(wanted, deployment))
+        _tell_otherwise(deployment, wanted, output, clock)
         return
-    for number, story in enumerate(stories):
-        if number:
-            output.say()
-        output.record(story.record)
-        for line in story.lines:
-            output.say(line)
-    for identity in odd:
-        output.record({"notification": identity, "state": UNREADABLE})
-        output.say(f"notification  {identity}  {UNREADABLE_RECORD}: nothing more is known of it")
+    _tell_stories(stories, odd, output)
     for event in refused:
-        output.record(event_json(event))
-        output.say(f"event {event.id} ({event.detail_type}) told nobody: {event.reason}")
-        for violation in event.violations:
-            output.say(f"    {violation}")
-        output.say(f"    plan it again: tocsin dead-letters redrive {event.id} --queue events")
+        _tell_refused(event, output)
     if not is_one(wanted):
         tell_arrived(deployment, wanted, output, clock, untold=True)
     if odd:
         raise NeedsAttention(f"can't be read: the record of {', '.join(odd)}")
+
+
+def _stories(
+    deployment: Deployment, wanted: str, *, text: bool, clock: Callable[[], float]
+) -> tuple[list[Story], list[str]]:
+    """Those of what is meant, and the ids of those whose record can't be read."""
+    planned, odd = planned_for(deployment, wanted)
+    stories = []
+    for notification in planned:
+        try:
+            life = life_of(deployment, notification, clock)
+            stories.append(_story(life, text=text, now=from_seconds(clock())))
+        except MALFORMED:
+            odd.append(notification.id)
+    return stories, odd
+
+
+def _tell_otherwise(deployment: Deployment, wanted: str, output: Output, clock: Callable[[], float]) -> None:
+    """What has no notification: a person, or an event that told nobody. Raises NotFound."""
+    # Whoever looks for an id of digits finds a ticket before a number.
+    if is_person(deployment, wanted):
+        tell_last(deployment, wanted, output)
+    elif is_one(wanted) or not tell_arrived(deployment, wanted, output, clock):
+        raise NotFound(_unknown(wanted, deployment))
 
 
 def is_one(wanted: str) -> bool:
@@ -221,6 +220,26 @@ class Story:
 
     record: Mapping[str, Any]
     lines: tuple[str, ...]
+
+
+def _tell_stories(stories: Iterable[Story], odd: Iterable[str], output: Output) -> None:
+    for number, story in enumerate(stories):
+        if number:
+            output.say()
+        output.record(story.record)
+        for line in story.lines:
+            output.say(line)
+    for identity in odd:
+        output.record({"notification": identity, "state": UNREADABLE})
+        output.say(f"notification  {identity}  {UNREADABLE_RECORD}: nothing more is known of it")
+
+
+def _tell_refused(event: RefusedEvent, output: Output) -> None:
+    output.record(event_json(event))
+    output.say(f"event {event.id} ({event.detail_type}) told nobody: {event.reason}")
+    for violation in event.violations:
+        output.say(f"    {violation}")
+    output.say(f"    plan it again: tocsin dead-letters redrive {event.id} --queue events")
 
 
 def _story(life: Life, *, text: bool, now: int) -> Story:

@@ -45,16 +45,9 @@ def add(
     random: Callable[[int], bytes] = os.urandom,
     clock: Callable[[], float] = time.time,
 ) -> None:
-    """Raises Usage, ConsoleError."""
+    """Raises Usage, NotFound, ConsoleError."""
     store = _store(deployment)
-    try:
-        checked(url, _policy(deployment))
-    except UrlRefused as refusal:
-        raise Usage(f"the URL {refusal.why}") from None
-    if strange := [one for one in events if one not in TYPES.values()]:
-        raise Usage(f"unknown event {strange[0]}; there are {', '.join(TYPES.values())}")
-    for account in accounts:
-        deployment.account(account)
+    _demand_sense(deployment, url, events, accounts)
     found, odd = store.endpoints()
     if len(found) + len(odd) >= MAX_HOOKS:
         raise ConsoleError(f"there are {MAX_HOOKS} webhooks already: remove one (tocsin hooks list)")
@@ -75,6 +68,20 @@ def add(
     output.say()
     output.say("The secret isn't shown again. Outcomes are told within half a minute; try it:")
     output.say(f"    tocsin hooks test {endpoint.id}")
+
+
+def _demand_sense(
+    deployment: Deployment, url: str, events: tuple[str, ...], accounts: tuple[str, ...]
+) -> None:
+    """Raises Usage, NotFound for what a webhook can't be."""
+    try:
+        checked(url, _policy(deployment))
+    except UrlRefused as refusal:
+        raise Usage(f"the URL {refusal.why}") from None
+    if strange := [one for one in events if one not in TYPES.values()]:
+        raise Usage(f"unknown event {strange[0]}; there are {', '.join(TYPES.values())}")
+    for account in accounts:
+        deployment.account(account)
 
 
 def list_hooks(deployment: Deployment, output: Output) -> None:

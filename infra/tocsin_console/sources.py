@@ -53,19 +53,7 @@ def add(
     """Add a source, and print its URL and its key. Raises Usage, NotFound, ConsoleError."""
     listens = wanted.kind == BUS
     url = "" if listens else door_url(deployment)
-    accounts = tuple(map(deployment.account, wanted.accounts)) or (first_account(deployment),)
-    source = Source(
-        name=wanted.name,
-        kind=wanted.kind,
-        accounts=accounts,
-        language=wanted.language,
-        audiences=wanted.audiences,
-        recipients=wanted.recipients,
-        per_minute=PER_MINUTE if wanted.per_minute is None else wanted.per_minute,
-        created_at=from_seconds(clock()),
-        mapping="" if wanted.mapping is None else mapping_of(wanted.mapping),
-        options={**options_of(wanted.options), **listening(deployment, wanted)},
-    )
+    source = _source(deployment, wanted, from_seconds(clock()))
     demand_meaning(source)
     # One of this name may have been removed.
     source = replace(source, version=last_version(deployment.keys_table, source.name) + 1)
@@ -88,6 +76,23 @@ def add(
         _tell_rule(deployment, source, output)
     else:
         tell_key(source, url, key, output)
+
+
+def _source(deployment: Deployment, wanted: Wanted, created_at: int) -> Source:
+    """What is wanted, without its key. `created_at`: ms. Raises Usage, NotFound, ConsoleError."""
+    accounts = tuple(map(deployment.account, wanted.accounts)) or (first_account(deployment),)
+    return Source(
+        name=wanted.name,
+        kind=wanted.kind,
+        accounts=accounts,
+        language=wanted.language,
+        audiences=wanted.audiences,
+        recipients=wanted.recipients,
+        per_minute=PER_MINUTE if wanted.per_minute is None else wanted.per_minute,
+        created_at=created_at,
+        mapping="" if wanted.mapping is None else mapping_of(wanted.mapping),
+        options={**options_of(wanted.options), **listening(deployment, wanted)},
+    )
 
 
 def change(

@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable
 
-from tocsin.accounts.operator_requests import read_control, read_request, request, withdraw
+from tocsin.accounts.operator_requests import Request, read_control, read_request, request, withdraw
 from tocsin.accounts.state import AccountState
 from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
@@ -54,28 +54,43 @@ def unpair(
     )
     note(deployment, f"asked to unlink the account {account}", clock=clock)
     output.say(f"asking the connector to unlink the account '{account}' …")
-    began, warned = clock(), False
     try:
-        with output.progress("waiting for the connector") as progress:
-            while True:
-                control, connection = read_control(table, account, sealer), look(table, account, clock)
-                if control.request is None and AccountState.UNPAIRED in (control.state, connection.state):
-                    break
-                waited = clock() - began
-                if waited > PATIENCE_SECONDS and not connection.held and not warned:
-                    warned = True
-                    output.say(NO_CONNECTOR)
-                if waited > wait_seconds:
-                    taken = not withdraw(table, account, asked)
-                    raise _late(account, connection.state, held=connection.held, taken=taken)
-                progress.around(sleep)(POLL_SECONDS)
+        message = _until_unlinked(deployment, account, asked, wait_seconds, output, sleep, clock)
     except KeyboardInterrupt:
         taken = not withdraw(table, account, asked)
         raise Interrupted(f"stopped; {TAKEN if taken else WITHDRAWN}") from None
     note(deployment, f"unlinked the account {account}", clock=clock)
-    hint = f" ({control.message})" if control.message else ""
+    hint = f" ({message})" if message else ""
     output.say(f"the account '{account}' is unlinked{hint}; link it again: tocsin pair")
-    output.record({"account": account, "state": AccountState.UNPAIRED, "message": control.message})
+    output.record({"account": account, "state": AccountState.UNPAIRED, "message": message})
+
+
+def _until_unlinked(
+    deployment: Deployment,
+    account: str,
+    asked: Request,
+    wait_seconds: float,
+    output: Output,
+    sleep: Callable[[float], None],
+    clock: Callable[[], float],
+) -> str:
+    """What the connector says once the account is unlinked. Raises TimedOut, ConsoleError, with the wish
+    withdrawn if nobody took it up."""
+    table, sealer = deployment.keys_table, deployment.sealer
+    began, warned = clock(), False
+    with output.progress("waiting for the connector") as progress:
+        while True:
+            control, connection = read_control(table, account, sealer), look(table, account, clock)
+            if control.request is None and AccountState.UNPAIRED in (control.state, connection.state):
+                return control.message
+            waited = clock() - began
+            if waited > PATIENCE_SECONDS and not connection.held and not warned:
+                warned = True
+                output.say(NO_CONNECTOR)
+            if waited > wait_seconds:
+                taken = not withdraw(table, account, asked)
+                raise _late(account, connection.state, held=connection.held, taken=taken)
+            progress.around(sleep)(POLL_SECONDS)
 
 
 def take_back(deployment: Deployment, account: str, *, output: Output) -> None:

@@ -16,6 +16,10 @@ from tocsin_console.errors import ConsoleError, Usage
 from tocsin_console.output import Output, json_moment, moment
 
 DEFAULT_SHOWN = 200
+HEADS = (
+    *("ACCOUNT", "NOTIFICATION", "RECIPIENT", "WAITS FOR"),
+    *("TRIED AGAIN", "GIVEN UP", "IN FRONT", "BEHIND"),
+)
 
 
 def list_waiting(
@@ -28,48 +32,42 @@ def list_waiting(
     clock: Callable[[], float] = time.time,
 ) -> None:
     """Print what waits, oldest first. `heads`: only those at the head of their line."""
-    waiting_list = WaitingList(deployment.stores, clock=clock)
-    cut = False
-    found: list[Waiting] = []
-    for account in accounts:
-        # One more than is read through, so that it is said when there is more.
-        of_account = waiting_list.of(account, most=MAX_ROWS + 1)
-        cut = cut or len(of_account) > MAX_ROWS
-        found += [one for one in of_account[:MAX_ROWS] if one.is_head or not heads]
+    found, cut = _found(WaitingList(deployment.stores, clock=clock), accounts, heads=heads)
     names = deployment.names.all(one.row.account for one in found[:most])
     for one in found[:most]:
         output.record(to_json(one) | names[one.row.account].about())
     if not found:
         output.say("nothing waits")
         return
-    several = len(accounts) > 1
-    output.table(
-        [
-            *(("ACCOUNT",) if several else ()),
-            "NOTIFICATION",
-            "RECIPIENT",
-            "WAITS FOR",
-            "TRIED AGAIN",
-            "GIVEN UP",
-            "IN FRONT",
-            "BEHIND",
-        ],
-        [
-            (
-                *((names[one.row.account].label,) if several else ()),
-                one.row.notification,
-                masking.phone(one.row.recipient),
-                one.row.cause,
-                moment(one.row.due_at) if one.row.due_at else "when it ends",
-                moment(one.given_up_at),
-                one.in_front or "-",
-                one.behind or "-",
-            )
-            for one in found[:most]
-        ],
-    )
+    # The account's column only where there are several.
+    first = 0 if len(accounts) > 1 else 1
+    rows = [(names[one.row.account].label, *_row(one)) for one in found[:most]]
+    output.table(HEADS[first:], [row[first:] for row in rows])
     if cut or len(found) > most:
         output.say(f"… {'more than ' if cut else ''}{len(found)} in all; --most N shows more")
+
+
+def _found(waiting_list: WaitingList, accounts: Sequence[str], *, heads: bool) -> tuple[list[Waiting], bool]:
+    """What waits, and whether there is more than was read through."""
+    cut = False
+    found: list[Waiting] = []
+    for account in accounts:
+        of_account = waiting_list.of(account, most=MAX_ROWS + 1)
+        cut = cut or len(of_account) > MAX_ROWS
+        found += [one for one in of_account[:MAX_ROWS] if one.is_head or not heads]
+    return found, cut
+
+
+def _row(one: Waiting) -> tuple[object, ...]:
+    return (
+        one.row.notification,
+        masking.phone(one.row.recipient),
+        one.row.cause,
+        moment(one.row.due_at) if one.row.due_at else "when it ends",
+        moment(one.given_up_at),
+        one.in_front or "-",
+        one.behind or "-",
+    )
 
 
 def to_json(one: Waiting) -> dict[str, Any]:
