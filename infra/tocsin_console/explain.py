@@ -109,8 +109,7 @@ def is_one(wanted: str) -> bool:
 
 def planned_for(deployment: Deployment, wanted: str) -> tuple[list[Notification], list[str]]:
     """Return what is meant: one notification, or those of a ticket in the order of their planning; and the
-    ids of
-    those whose record can't be read."""
+    ids of those whose record can't be read."""
     if is_one(wanted):
         planned, odd = _read(deployment, [id_of_message(wanted.upper()) or wanted.lower()])
         if planned or odd:

@@ -66,7 +66,7 @@ from tocsin.notify.notification import (
     was_erased,
 )
 from tocsin.notify.queues import NotificationsQueue, Order
-from tocsin.notify.store.stores import Stores
+from tocsin.notify.store.stores import SendView, Stores
 from tocsin.notify.store.transition import NotificationMissing
 from tocsin.notify.transport import UNPROVEN_DEVICE, Address, Outgoing, Sent, Transport
 from tocsin.notify.unreadable import UnreadableOrders
@@ -170,6 +170,10 @@ class Delivery:
             if isinstance(counted, Verdict):
                 return counted
             notification = counted
+        return self._carry_out(notification, view, order)
+
+    def _carry_out(self, notification: Notification, view: SendView, order: Order) -> Verdict:
+        """Send what the order rightly asks for, or let it wait or end, as it stands with its recipient."""
         address = self._transport.address_of(order.account, order.recipient, view.address)
         if address is not None:
             notification = replace(notification, recipient_lid=address.lid or notification.recipient_lid)
