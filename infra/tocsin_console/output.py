@@ -75,7 +75,7 @@ def end_after_closed_pipe() -> int:
 
 
 def complain(text: str) -> None:
-    """A line for people about what went wrong, apart from what a command says; in a narrow terminal several."""
+    """A line about what went wrong, apart from what a command says; in a narrow terminal several."""
     line = plain(text)
     lines = layout.broken(line, shutil.get_terminal_size().columns) if sys.stderr.isatty() else [line]
     print("\n".join(lines), file=sys.stderr, flush=True)
