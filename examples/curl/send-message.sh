@@ -6,11 +6,14 @@
 #
 # The last word is optional: the same key is the same message, however often it is asked for.
 set -eu
-text=$(printf '%s' "$2" | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' | awk '{ printf "%s%s", sep, $0; sep = "\\n" }')
-curl --fail-with-body --silent --show-error --retry 4 --max-time 15 \
-    -H "Authorization: Bearer $DOOR_KEY" \
+json() {
+    printf '%s' "$1" | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' | awk '{ printf "%s%s", sep, $0; sep = "\\n" }'
+}
+# By the standard input, because everybody on this machine sees the words of a command.
+printf 'Authorization: Bearer %s\n' "$DOOR_KEY" | curl --fail-with-body --silent --show-error --retry 4 --max-time 15 \
+    -H @- \
     -H "Content-Type: application/json" \
     ${3:+-H "Idempotency-Key: $3"} \
-    --data "{\"to\": [\"$1\"], \"text\": \"$text\"}" \
+    --data "{\"to\": [\"$(json "$1")\"], \"text\": \"$(json "$2")\"}" \
     "${DOOR_URL%/}/v1/messages"
 echo

@@ -7,6 +7,8 @@ import { createServer } from "node:http";
 import { Webhook } from "standardwebhooks";
 
 const port = Number(process.env.PORT ?? 8000);
+// No outcome is longer. Whoever isn't known yet gets no more room than that.
+const MAX_BYTES = 1_000_000;
 const webhook = new Webhook(process.env.WEBHOOK_SECRET);
 
 // An outcome may come twice. A program that lives longer keeps this in its database.
@@ -19,7 +21,12 @@ function told({ type, data }) {
 
 createServer(async (request, response) => {
   const chunks = [];
-  for await (const chunk of request) chunks.push(chunk);
+  let bytes = 0;
+  for await (const chunk of request) {
+    bytes += chunk.length;
+    if (bytes > MAX_BYTES) return response.writeHead(413, { connection: "close" }).end();
+    chunks.push(chunk);
+  }
   let outcome;
   try {
     // What is verified are the bytes that came, and not what was parsed of them.

@@ -24,6 +24,10 @@ function isSigned(string $secret, string $id, string $time, string $signatures, 
         return false;
     }
     $key = base64_decode(substr($secret, strlen('whsec_')), true);
+    // With an empty one anybody could sign.
+    if (!str_starts_with($secret, 'whsec_') || strlen((string) $key) < 24) {
+        throw new RuntimeException('WEBHOOK_SECRET is not what tocsin hooks add printed');
+    }
     $expected = 'v1,' . base64_encode(hash_hmac('sha256', "$id.$time.$body", $key, true));
     // While the secret is changed, there are two.
     foreach (explode(' ', $signatures) as $one) {

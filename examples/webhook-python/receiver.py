@@ -11,6 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from standardwebhooks import Webhook, WebhookVerificationError
 
 PORT = int(os.environ.get("PORT", "8000"))
+# No outcome is longer. Whoever isn't known yet gets no more room than that, and no more time.
+MAX_BYTES = 1_000_000
+SECONDS = 15
 webhook = Webhook(os.environ["WEBHOOK_SECRET"])
 
 # An outcome may come twice. A program that lives longer keeps this in its database.
@@ -24,8 +27,13 @@ def told(outcome: dict) -> None:
 
 
 class Receiver(BaseHTTPRequestHandler):
+    timeout = SECONDS
+
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) > MAX_BYTES:
+            return self.answer(413)
+        body = self.rfile.read(int(length))
         try:
             # What is verified are the bytes that came, and not what was parsed of them.
             outcome = webhook.verify(body, dict(self.headers))

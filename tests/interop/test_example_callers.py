@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import http.client
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -235,6 +236,27 @@ def test_curl_sends_what_bears_the_same_key_once(door: tuple[OpenDoor, str]) -> 
     assert text_on(made.events) == "Once"
 
 
+def test_the_key_is_no_word_of_curl_s_command(door: tuple[OpenDoor, str], tmp_path: Path) -> None:
+    made, url = door
+    words = tmp_path / "words"
+    spy = tmp_path / "curl"
+    spy.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > "{words}"\nexec "{program("curl")}" "$@"\n')
+    spy.chmod(0o700)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    script, key = str(EXAMPLES / "curl" / "send-message.sh"), made.tokens["api"]
+    environment = {"DOOR_URL": url, "DOOR_KEY": key, "PATH": path}
+    assert run(script, "+6281234567890", "hi", environment=environment).returncode == 0
+    assert "/v1/messages" in words.read_text()
+    assert key not in words.read_text()
+
+
+def test_curl_writes_to_nobody_whom_a_number_smuggles_in(door: tuple[OpenDoor, str]) -> None:
+    made, url = door
+    before = len(made.events.entries)
+    assert curl(url, made.tokens["api"], '+6281234567890", "+6281311112222', "hi").returncode != 0
+    assert len(made.events.entries) == before
+
+
 @pytest.mark.cell("curl", FAILS)
 def test_curl_fails_with_a_wrong_key_and_shows_why(door: tuple[OpenDoor, str]) -> None:
     made, url = door
@@ -309,6 +331,12 @@ def test_n8n_s_workflow_stops_at_a_wrong_key(door: tuple[OpenDoor, str]) -> None
     made, url = door
     assert "failed" in n8n(url, WRONG["evolution"])
     assert made.events.entries == []
+
+
+def test_n8n_s_workflow_hears_nobody_whom_it_does_not_know() -> None:
+    (trigger,) = (node for node in workflow()["nodes"] if node["name"] == "Webhook")
+    assert trigger["parameters"]["authentication"] == "headerAuth"
+    assert set(trigger["credentials"]) == {"httpHeaderAuth"}
 
 
 def test_n8n_s_workflow_leads_from_its_trigger_to_its_node() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
+import http.client
 import json
 import re
 import socket
@@ -13,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -43,14 +47,14 @@ TEXT = "Terima kasih ☕, sudah bisa"
 class Receiver:
     """The process of an example."""
 
-    def __init__(self, client: str, folder: Path) -> None:
+    def __init__(self, client: str, folder: Path, secret: str = SECRET) -> None:
         self.lines: list[str] = []
         self._arrived = threading.Condition()
         command, environment = COMMANDS[client](folder)
         self._process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**environment, "WEBHOOK_SECRET": SECRET, "PATH": "/usr/bin:/bin"},
+            env={**environment, "WEBHOOK_SECRET": secret, "PATH": "/usr/bin:/bin"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -156,6 +160,30 @@ def test_what_is_told_twice_is_written_down_once(receiver: Receiver) -> None:
     assert len([line for line in receiver.lines if "reply.received" in line]) == 1
 
 
+@pytest.mark.parametrize("client", ["standardwebhooks (PyPI)", "standardwebhooks (npm)"])
+def test_who_is_not_known_gets_no_more_room_than_an_outcome_takes(receiver: Receiver, client: str) -> None:
+    too_long = b"0" * 1_000_001
+    with closing(http.client.HTTPConnection(urlsplit(receiver.url).netloc, timeout=60)) as connection:
+        connection.putrequest("POST", "/tocsin")
+        connection.putheader("Content-Length", str(len(too_long)))
+        # The one in Python believes what it is told of the length, the other one counts.
+        connection.endheaders(too_long if "npm" in client else None)
+        assert connection.getresponse().status == 413
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_AAAA", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
+def test_without_its_secret_the_program_in_php_believes_nobody(tmp_path: Path, secret: str) -> None:
+    with closing(Receiver("PHP", tmp_path, secret=secret)) as started:
+        body, now = '{"type": "x", "data": {"ticket_id": "forged"}}', str(int(time.time()))
+        key = base64.b64decode(secret.removeprefix("whsec_"))
+        mac = hmac.digest(key, f"o-1.{now}.{body}".encode(), "sha256")
+        signed = {"webhook-id": "o-1", "webhook-timestamp": now}
+        signed["webhook-signature"] = f"v1,{base64.b64encode(mac).decode()}"
+        with closing(http.client.HTTPConnection(urlsplit(started.url).netloc, timeout=60)) as connection:
+            connection.request("POST", "/tocsin", body, signed)
+            assert connection.getresponse().status == 500
+
+
 def test_a_program_in_php_that_breaks_off_is_told_again(tmp_path: Path) -> None:
     code = (EXAMPLES / "webhook-php" / "receiver.php").read_text()
     (tmp_path / "receiver.php").write_text(code.replace("    error_log(", "    no_such_function("))
@@ -217,6 +245,22 @@ def test_the_function_writes_what_became_of_it_into_the_ticket(
     assert one["rawPath"] == "/api/tickets/TCK-1042/notes"
     assert one["headers"]["idempotency-key"] == "o-1"
     assert json.loads(one["body"])["text"] == note
+
+
+def test_an_id_leads_to_no_other_place_of_the_help_desk(monkeypatch: pytest.MonkeyPatch) -> None:
+    posted: list[dict[str, Any]] = []
+
+    def desk(event: dict[str, Any]) -> dict[str, Any]:
+        posted.append(event)
+        return {"statusCode": 201}
+
+    with open_door(desk) as url:
+        monkeypatch.setenv("DESK_URL", url)
+        monkeypatch.setenv("DESK_TOKEN", "token")
+        module: dict[str, Any] = {}
+        exec(compile((EXAMPLES / "eventbridge-lambda" / "app.py").read_text(), "app.py", "exec"), module)  # noqa: S102
+        module["note"]("../users/1?x=", "o-1", "hi")
+    assert posted[0]["rawPath"] == "/api/tickets/..%2Fusers%2F1%3Fx%3D/notes"
 
 
 def test_the_function_writes_nothing_about_what_is_of_no_ticket(monkeypatch: pytest.MonkeyPatch) -> None:
