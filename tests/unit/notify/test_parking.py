@@ -308,3 +308,17 @@ def test_it_is_a_dead_letter_once_it_is_too_late(scene: Scene) -> None:
     letters = {one["notification"]: one["reason"] for one in scene.aws.messages("dead-letters")}
     assert letters == {odd.id: "unreadable-record", other.id: "expired"}
     assert list(scene.stores.parking.waiting("default")) == []
+
+
+def test_a_missing_receipt_of_a_record_that_cannot_be_read_keeps_no_other_from_being_told(
+    scene: Scene,
+) -> None:
+    odd, *others = (scene.planned() for _ in range(3))
+    for place, one in enumerate((odd, *others)):
+        deadline = (NOW + 3600) * 1000 + place
+        scene.stores.notifications.mark_sent(
+            one.id, {}, at=NOW * 1000, account="default", receipt_deadline=deadline
+        )
+    spoil(scene, odd)
+    scene.now += 3601
+    assert [scene.sweep().overdue for _ in range(2)] == [2, 0]

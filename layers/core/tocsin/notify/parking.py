@@ -31,6 +31,7 @@ from tocsin.notify.notification import Notification, State, mismatch
 from tocsin.notify.portions import Counts, Portions, uncounted
 from tocsin.notify.queues import NotificationsQueue, Order
 from tocsin.notify.store.codec import MALFORMED
+from tocsin.notify.store.notifications import tell_unreadable
 from tocsin.notify.store.parking import WaitingRow
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
@@ -217,6 +218,9 @@ class Maintainer:
                 transition = self._stores.notifications.mark_overdue(notification_id, now)
             except NotificationMissing:
                 continue
+            except MALFORMED as error:
+                tell_unreadable(notification_id, error)
+                continue
             if transition.applied:
                 log.warning("no delivery receipt in time", extra={"notification": notification_id})
                 report.overdue += 1
@@ -315,8 +319,7 @@ class Maintainer:
                 continue
             except MALFORMED as error:
                 unread.add(row.notification)
-                about = {"notification": row.notification, "error": type(error).__name__}
-                log.error("unreadable record", extra=about)
+                tell_unreadable(row.notification, error)
                 continue
             if transition.applied:
                 orders.append(transition.notification)

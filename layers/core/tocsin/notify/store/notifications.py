@@ -95,7 +95,7 @@ class Notifications:
         try:
             return self.get(notification_id)
         except MALFORMED as error:
-            _tell_unreadable(notification_id, error)
+            tell_unreadable(notification_id, error)
             return None
 
     def open(self, item: Item) -> Notification:
@@ -123,7 +123,7 @@ class Notifications:
             try:
                 found[keys[key]] = notification_of_item(item, self._table.texts)
             except MALFORMED as error:
-                _tell_unreadable(keys[key], error)
+                tell_unreadable(keys[key], error)
         return found
 
     def hurry(self, notification_id: str) -> bool:
@@ -342,7 +342,8 @@ class Notifications:
         return [found for key in self._table.indexed(TICKET, ticket_id) if (found := notification_of(key))]
 
 
-def _tell_unreadable(notification_id: str, error: Exception) -> None:
+def tell_unreadable(notification_id: str, error: Exception) -> None:
+    """Name in the log a record that has another form than this version reads."""
     log.error("unreadable record", extra={"notification": notification_id, "error": type(error).__name__})
 
 
