@@ -322,3 +322,17 @@ def test_a_missing_receipt_of_a_record_that_cannot_be_read_keeps_no_other_from_b
     spoil(scene, odd)
     scene.now += 3601
     assert [scene.sweep().overdue for _ in range(2)] == [2, 0]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [("notification", None), ("planned_at", "soon"), ("recipient", 7), ("expires_at", {}), ("due_at", "x")],
+)
+def test_a_row_that_cannot_be_read_holds_up_nobody(scene: Scene, attribute: str, value: Any) -> None:
+    odd, other = scene.parked(), scene.parked(BUDI)
+    key = waiting_key("default", odd.turn)
+    gone = {"remove": (attribute,)} if value is None else {"set": {attribute: value}}
+    scene.aws.notifications_table.update(Update(key, **gone))
+    report = scene.resume()
+    assert [order["notification"] for order in scene.orders()] == [other.id]
+    assert report.complete

@@ -6,6 +6,7 @@ it. What was parked anew since its row was read has another tag.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,7 @@ from tocsin.dynamo.writes import ITEM_EXISTS, Condition, Delete, Equals, Item, P
 from tocsin.notify.hold import Hold, expiry, held_until
 from tocsin.notify.notification import Attempt, Notification, Problem, State
 from tocsin.notify.store.codec import (
+    MALFORMED,
     bounded,
     bounded_attempt,
     notification_of_item,
@@ -37,6 +39,8 @@ from tocsin.notify.store.transition import (
 from tocsin.people.people import People, turned_to
 from tocsin.tables.notifications import notification_key, waiting_key
 from tocsin.timestamps import from_seconds, to_seconds
+
+log = logging.getLogger(__name__)
 
 HURRY = "hurried"
 """Cause of a row behind which something urgent waits."""
@@ -132,14 +136,16 @@ class Parking:
         return Transition(True, notification_of_item(parked, self._table.texts))
 
     def waiting(self, account: str) -> Iterator[WaitingRow]:
-        """The account's parked notifications, oldest first, read as they are asked for."""
+        """The account's parked notifications, oldest first, read as they are asked for. The log names rows
+        that can't be read."""
         pk, _ = waiting_key(account)
-        return (_waiting_row(account, item) for item in self._table.walk(pk))
+        rows = (_readable_row(account, item) for item in self._table.walk(pk))
+        return (row for row in rows if row is not None)
 
     def row_of(self, notification: Notification) -> WaitingRow | None:
-        """The row of a notification that is parked, `None` if there is none."""
+        """The row of a notification that is parked, `None` if there is none that can be read."""
         item = self._table.get(waiting_key(notification.account, notification.turn))
-        return _waiting_row(notification.account, item) if item is not None else None
+        return _readable_row(notification.account, item) if item is not None else None
 
     def requeue(
         self, notification_id: str, *, row: WaitingRow | None = None, expires_at: int | None = None
@@ -227,9 +233,18 @@ def _of_the_same(row: WaitingRow) -> tuple[Condition, ...]:
     )
 
 
+def _readable_row(account: str, item: Item) -> WaitingRow | None:
+    try:
+        return _waiting_row(account, item)
+    except MALFORMED as error:
+        log.error("unreadable row", extra={"turn": item.get("sk"), "error": type(error).__name__})
+        return None
+
+
 def _waiting_row(account: str, item: Item) -> WaitingRow:
+    """Raises what reading a row raises that has another form than the one that is written here."""
     values: Mapping[str, Any] = item
-    return WaitingRow(
+    row = WaitingRow(
         account=account,
         turn=values["sk"],
         notification=values["notification"],
@@ -244,3 +259,8 @@ def _waiting_row(account: str, item: Item) -> WaitingRow:
         parked_at=values.get("parked_at", values["planned_at"]),
         held_until=values.get("held_until", held_until(values["cause"], values.get("due_at"))),
     )
+    texts = (row.notification, row.recipient, row.audience, row.cause, row.tag)
+    moments = (row.planned_at, row.expires_at, row.parked_at, row.due_at or 0, row.held_until or 0)
+    if not all(isinstance(one, str) for one in texts) or not all(isinstance(one, int) for one in moments):
+        raise TypeError("a row of another form")
+    return row
