@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
 
+from tests.support.doors import Events
 from tests.support.notifications import a_notification
 from tests.support.sealed_texts import TEXTS
 from tests.support.templates import as_list, statements
@@ -195,6 +197,15 @@ def test_more_entries_than_a_request_takes_are_several_requests() -> None:
     ids = Bus(events, "bus", "ticketing").put([Entry("TicketCreated", {"n": n}) for n in range(23)])
     assert events.requests == [10, 10, 3]
     assert ids[22] == '{"n":22}'
+
+
+def test_what_a_caller_says_of_whose_event_it_is_stays_in_its_detail() -> None:
+    events = Events()
+    said = {"source": "zammad", "resources": ["tocsin-source:zammad"]}
+    Bus(events, "bus", "ticketing").put([Entry("TicketCreated", said)], "crm")
+    (entry,) = events.entries
+    assert (entry["Source"], entry["Resources"]) == ("ticketing", ["tocsin-source:crm"])
+    assert json.loads(entry["Detail"]) == said
 
 
 def test_large_entries_share_no_request() -> None:

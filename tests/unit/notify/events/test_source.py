@@ -38,6 +38,16 @@ def test_a_ticket_event_knows_it() -> None:
     assert parse_event(json.dumps(body), default_region="ID", accounts=["default"]).source == "helpdesk"
 
 
+def test_a_mark_that_somebody_else_set_changes_nothing_but_the_name() -> None:
+    body = json.loads(sample_body("TicketCreated", dict(FULL))) | {"source": "helpdesk"}
+    forged = body | {"resources": [marked("zammad")]}
+    own, other = (
+        parse_event(json.dumps(one), default_region="ID", accounts=["default"]) for one in (body, forged)
+    )
+    assert (own.source, other.source) == ("helpdesk", "zammad")
+    assert replace(other, source="helpdesk") == own
+
+
 def test_a_notification_of_a_request_came_from_whoever_asked() -> None:
     one = replace(a_notification(), source="ticketing")
     assert one.came_from == "ticketing"
