@@ -74,6 +74,11 @@ class Place:
             raise Usage("no AWS region: pass --region, or set AWS_REGION or a profile with a region")
         return cls(stack, session, region, endpoint_url)
 
+    @property
+    def is_emulated(self) -> bool:
+        """An emulator answers: --endpoint-url names it, or AWS_ENDPOINT_URL, which botocore reads itself."""
+        return bool(self.endpoint_url or os.environ.get("AWS_ENDPOINT_URL"))
+
     def client(self, service: str) -> Any:
         return _client(self.session, service, self.endpoint_url)
 
@@ -144,7 +149,7 @@ class Deployment:
         if not outputs:
             raise NotFound(f"the stack '{stack}' is {found['StackStatus']}: it has no outputs (yet)")
         parameters = {one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])}
-        if place.endpoint_url:
+        if place.is_emulated:
             outputs = with_local_door(outputs, os.environ)
         return cls(stack, outputs, place.session, place.endpoint_url, parameters)
 

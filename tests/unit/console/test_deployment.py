@@ -31,6 +31,30 @@ def test_the_door_of_an_emulator_s_stack_is_where_the_environment_says() -> None
     assert with_local_door({}, {DOOR_URL: here}) == {}
 
 
+@pytest.mark.parametrize("named", ["by the option", "by the environment"])
+def test_an_emulator_is_known_however_it_is_named(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    here = "http://127.0.0.1:4400"
+    assert not Place("tocsin", Session(), REGION).is_emulated
+    if named == "by the environment":
+        monkeypatch.setenv("AWS_ENDPOINT_URL", here)
+    assert Place("tocsin", Session(), REGION, here if named == "by the option" else None).is_emulated
+
+
+def test_a_stack_found_by_the_environment_alone_names_the_door_of_this_machine(
+    fake: FakeDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = "http://127.0.0.1:4400"
+    monkeypatch.setenv(DOOR_URL, here)
+    told = Place(fake.stack, Session(), REGION)
+    outputs = [{"OutputKey": "DoorUrl", "OutputValue": "https://a.lambda-url.us-east-1.on.aws"}]
+    object.__setattr__(told, "look", lambda: {"Outputs": outputs})
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    assert Deployment.at(told)["DoorUrl"] != here
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    assert Deployment.at(told)["DoorUrl"] == here
+
+
 def place(answer: object) -> Place:
     told = Place("tocsin", Session(), REGION)
     object.__setattr__(told, "client", ScriptedAws(cloudformation__get_template_summary=answer).client)
