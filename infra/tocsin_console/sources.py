@@ -202,10 +202,10 @@ def remove(deployment: Deployment, name: str, output: Output, *, yes: bool) -> N
         remove_rule(deployment, name, str(options.get("bus", "")) if isinstance(options, dict) else "")
     # Somebody may have changed it while it was asked about.
     last = version_of(deployment, name, item_of(deployment, name))
+    # Put back, it counts no more. Noted first, because what is gone can't be removed again if noting fails.
+    note_version(deployment.keys_table, name, last + 1)
     deployment.outside_table.delete(Delete(source_key(name)))
     deployment.outside_table.delete(Delete(source_use_key(name)))
-    # Put back, it counts no more.
-    note_version(deployment.keys_table, name, last + 1)
     note(deployment, f"removed the source {name}")
     output.say(f"'{name}' is removed; {HEEDED}")
     output.record({"source": name, "removed": True})

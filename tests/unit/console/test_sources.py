@@ -294,6 +294,23 @@ def test_twin_a_record_of_before_versions_is_changed_once(deployment: Deployment
     assert source_records.find(deployment, "billing").paused
 
 
+def test_a_removal_that_failed_halfway_lets_nobody_in_and_can_be_done_again(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(deployment)
+    before = stored(deployment)
+    for broken in (deployment.keys_table, deployment.outside_table):
+        with monkeypatch.context() as failing:
+            for write in ("update", "delete"):
+                failing.setattr(broken, write, lambda *_, **__: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                sources.remove(deployment, "billing", Said().output, yes=True)
+    sources.remove(deployment, "billing", Said().output, yes=True)
+    put_back(deployment, before)
+    with pytest.raises(ConsoleError, match="damaged"):
+        source_records.find(deployment, "billing")
+
+
 def test_what_was_changed_while_its_removal_was_asked_about_is_removed_for_good(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
