@@ -2,8 +2,8 @@
 
 A proof says that an operator wrote a record, and not when. Whoever may only write to the table of the sources
 could put back one of earlier, with the key that was rotated out since. The number lies where they can't set
-it back. It is written after a record that changes and read before it, so one that is being changed always counts. Of
-a removal it is written first.
+it back. It is written after a record that changes and read before it, so one that is being changed always
+counts. Of a removal it is written first.
 """
 
 from __future__ import annotations
