@@ -53,7 +53,10 @@ def check(
     would be refused."""
     now = iso(from_seconds(clock()))
     refused = 0
-    for number, event in enumerate(_events(_read(file), detail_type, now)):
+    events = list(_events(_read(file), detail_type, now))
+    if not events:
+        raise Usage(f"{file} holds no event")
+    for number, event in enumerate(events):
         if number:
             output.say()
         refused += not _checked(event, facts, output)

@@ -306,7 +306,8 @@ def _tell(done: Done, output: Output) -> None:
     name = done.letter.notification
     would = {"would": done.would} if done.would else {}
     output.record({"notification": name, "result": done.result, "why": done.why or None} | would)
-    output.say(f"{name}  {done.letter.reason}  {done.result}{done.why and ': ' + done.why}")
+    told = done.why if done.would == "redriven" else f"{done.result}{done.why and ': ' + done.why}"
+    output.say(f"{name}  {done.letter.reason}  {told}")
 
 
 def _no_such_letter(notification_id: str, record: Notification | None) -> str:

@@ -70,10 +70,11 @@ def sentences(deployment: Deployment, account: str) -> list[str]:
     if not held:
         return []
     if len(held) == len(AUDIENCES):
-        return [f"sending is paused; all waits in its order: tocsin resume{_option(account)}"]
+        option = "" if is_paused(current, "", None) else _option(account)
+        return [f"sending is paused; all waits in its order: tocsin resume{option}"]
     return [
         f"sending to {audience}s is paused; it waits in its order: "
-        f"tocsin resume{_option(account)} --audience {audience}"
+        f"tocsin resume{'' if is_paused(current, '', audience) else _option(account)} --audience {audience}"
         for audience in held
     ]
 

@@ -167,7 +167,7 @@ def _report(
             for event in progress.over(events):
                 done += 1
                 output.record({"event": event.id, "result": told, "why": why} | would)
-                output.say(f"{_title(event)}  {told}{': ' + why if why else ''}")
+                output.say(f"{_title(event)}  {why or told}")
     finally:
         # What was done is written down, however it ended.
         if done and not dry_run:

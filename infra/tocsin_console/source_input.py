@@ -101,8 +101,10 @@ def read_file(place: Path) -> str:
     """Raises Usage."""
     try:
         return place.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Usage(f"{place} can't be read: {error}") from None
+    except OSError as error:
+        raise Usage(f"{place} can't be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise Usage(f"{place} can't be read: it is no text in UTF-8") from None
 
 
 def demand_meaning(source: Source) -> None:

@@ -154,7 +154,7 @@ def _request(source: Source, sample: Path) -> Request:
     try:
         raw = sample.read_bytes()
     except OSError as error:
-        raise Usage(f"{sample} can't be read: {error}") from None
+        raise Usage(f"{sample} can't be read: {error.strerror or error}") from None
     if not raw.startswith(tuple(method.encode() for method in _METHODS)):
         path = _PATHS.get(source.kind, f"/{HOOKS}/{source.name}").format(account=source.account)
         if source.kind == "api" and b'"ticket"' in raw:

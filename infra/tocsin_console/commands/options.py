@@ -132,7 +132,13 @@ def account_option(parser: argparse.ArgumentParser) -> None:
 
 def wait_option(parser: argparse.ArgumentParser, *, seconds: int, what: str) -> None:
     """`what` the command waits for."""
-    parser.add_argument("--wait", type=_seconds, default=seconds, help=f"{what} (default {seconds} seconds)")
+    parser.add_argument(
+        "--wait",
+        type=_seconds,
+        default=seconds,
+        metavar="SECONDS",
+        help=f"{what} (default {seconds} seconds)",
+    )
 
 
 def reveal_option(parser: argparse.ArgumentParser, *, with_default: bool = True) -> None:

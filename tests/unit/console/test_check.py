@@ -102,7 +102,9 @@ def test_a_message_without_a_ticket_is_shown_as_well(said: Said, tmp_path: Path)
     assert "  | Your invoice" in said.lines
 
 
-@pytest.mark.parametrize("words", ["", "{", "[1]", "7", '{"Detail": {}}', '{"Detail": "{"}', "[" * 5000])
+@pytest.mark.parametrize(
+    "words", ["", "{", "[1]", "[]", '{"Entries": []}', "7", '{"Detail": {}}', '{"Detail": "{"}', "[" * 5000]
+)
 def test_a_file_that_holds_no_event_is_a_usage_error(said: Said, tmp_path: Path, words: str) -> None:
     with pytest.raises(Usage):
         checked(said, tmp_path, words)

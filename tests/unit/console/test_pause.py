@@ -130,7 +130,7 @@ def test_status_says_that_sending_is_paused(fake: FakeDeployment, said: Said) ->
     fake.connector()
     paused(fake, said, Scope(None, "customer"))
     assert (
-        f"sending to customers is paused; it waits in its order: tocsin resume --account {ACCOUNT}"
+        "sending to customers is paused; it waits in its order: tocsin resume --audience customer"
         in shown(fake, said)
     )
 
@@ -223,3 +223,22 @@ def test_a_scope_that_nobody_here_knows_is_left_alone(fake: FakeDeployment, said
     assert held(fake) == set()
     left = changes.read_current(table).values["sending"]
     assert {text: left.get(text) for text in odd} == odd
+
+
+@pytest.mark.parametrize(
+    ("scope", "said_to"),
+    [
+        (STACK, "tocsin resume"),
+        (Scope(ACCOUNT), f"tocsin resume --account {ACCOUNT}"),
+        (Scope(None, "customer"), "tocsin resume --audience customer"),
+        (Scope(ACCOUNT, "customer"), f"tocsin resume --account {ACCOUNT} --audience customer"),
+    ],
+)
+def test_status_names_the_resume_that_ends_the_pause_and_leaves_nothing_behind(
+    fake: FakeDeployment, said: Said, scope: Scope, said_to: str
+) -> None:
+    paused(fake, said, scope)
+    (sentence,) = pause.sentences(fake.deployment, ACCOUNT)
+    assert sentence.endswith(f": {said_to}")
+    resumed(fake, said, scope)
+    assert held(fake) == set()

@@ -322,3 +322,11 @@ def test_where_it_cannot_be_written_down_that_is_said_and_the_change_stands(
     redrive_letters(fake.deployment, Selection(), dry_run=False, output=said.output)
     assert "could not be written down: AWS refused it: no. Your AWS permissions" in capsys.readouterr().err
     assert left(fake) == 0
+
+
+def test_a_dry_run_does_not_call_kept_what_would_be_sent_again(fake: FakeDeployment, said: Said) -> None:
+    letter = fake.failed()
+    redrive_letters(fake.deployment, Selection(), dry_run=True, output=said.output)
+    (line, total) = said.text.splitlines()
+    assert line == f"{letter.id}  server-error  would be sent again"
+    assert total == "would be: 1 redriven, 0 dropped, 0 kept"

@@ -57,7 +57,7 @@ class TimeZone:
         if not isinstance(stored, str) or len(stored) > 60 or not _ZONE.fullmatch(stored):
             raise InvalidValue(f"must be {self.wanted}")
         if not _is_known(stored):
-            raise InvalidValue(f"must be {self.wanted}; there is none of this name")
+            raise InvalidValue(f"must be {self.wanted}, and one that exists")
         return stored
 
     def store(self, value: str) -> Value:
