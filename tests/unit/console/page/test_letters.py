@@ -75,7 +75,7 @@ def test_a_preview_does_nothing(fake: FakeDeployment, browser: Browser) -> None:
     one = fake.failed()
     _, page = preview(browser, verb="redrive")
     assert "Send again: 1 message, to 1 recipient." in page.text
-    assert "would be sent again" in page.text
+    assert "1 message: would be sent again" in page.text
     assert (fake.stored(one).state, fake.count("Notifications")) == (State.FAILED, 0)
 
 
