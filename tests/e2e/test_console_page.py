@@ -150,6 +150,9 @@ def test_a_walk_from_nothing_linked_to_a_text_of_ones_own(
     redrives(walk, feed, deployed)
     goes_on(feed, deployed, siti)
     changes_a_text(walk, deployed, siti)
+    # What other tests of this stack left.
+    deployment = deployed.world.deployment
+    deployment.sqs.purge_queue(QueueUrl=deployment["DeadLettersQueueUrl"])
     walk.to("/")
     walk.sees("Everything is running")
     walk.picture("now", 1000)
