@@ -33,7 +33,7 @@ PATIENCE_SECONDS = 15
 # How long to wait for an account that is just connecting to reach another state.
 CONNECTING_SECONDS = 20
 LOGIN_SECONDS = 60
-TOLD_SECONDS = 3
+TOLD_SECONDS = 10
 
 # From a scan that leads to the passkey ceremony: how long to go on, whatever `--wait` says.
 CEREMONY_SECONDS = 900
