@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.doors import NOW, OpenDoor, value_of
 from tocsin.door.door import REMEMBERED_MS
+from tocsin.door.meter import MAX_CHANGES
 from tocsin.door.routing import DIALECTS
 from tocsin.door.source_reader import FRESH_MS
 from tocsin.door.sources import Source, hash_of, new_token
@@ -265,6 +266,27 @@ def test_what_was_refused_last_is_shown_to_the_operator(door: OpenDoor) -> None:
     use = door.table.get(source_use_key("api"))
     assert use is not None
     assert (use["refused"], use["refusal"], use["refused_at"]) == (1, "unauthorised", NOW)
+
+
+def test_a_refusal_after_an_accepted_request_is_shown_at_once(door: OpenDoor) -> None:
+    send(door)
+    door.now += 1000
+    send(door, body={"text": "Halo"})
+    use = door.table.get(source_use_key("api"))
+    assert use is not None
+    assert (use["heard"], use["refused"], use["refused_at"]) == (2, 1, NOW + 1000)
+
+
+def test_a_sender_that_fails_every_other_time_causes_few_writes(
+    door: OpenDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+    update = door.table.update
+    monkeypatch.setattr(door.table, "update", lambda change: written.append(change) or update(change))
+    for number in range(40):
+        door.now = NOW // 60_000 * 60_000 + number * 1000
+        send(door, None if number % 2 else "api.wrong")
+    assert len(written) <= MAX_CHANGES + 3
 
 
 def test_strangers_cause_one_write_a_minute(door: OpenDoor, monkeypatch: pytest.MonkeyPatch) -> None:

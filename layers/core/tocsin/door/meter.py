@@ -3,7 +3,8 @@
 One write to the table for many requests. A process counts for itself and tells the table when a twentieth of
 the rate has come together, or a minute has passed; the table's answer says what all processes have counted in
 this minute. So a source may get past its rate by a twentieth for each process that runs, and what the last
-seconds of a process counted may be missing from the sums.
+seconds of a process counted may be missing from the sums. The first refusal after an accepted request, or for
+another reason, is told at once, a few times a minute: a developer who is trying looks at it right then.
 """
 
 from __future__ import annotations
@@ -25,11 +26,15 @@ log = logging.getLogger(__name__)
 MINUTE_MS: Final = 60_000
 _PARTS: Final = 20
 MAX_COUNTED: Final = 1000
+MAX_CHANGES: Final = 5
+"""Changes of a source's outcome that a process tells at once within a minute: strangers can cause them."""
 
 
 @dataclass
 class _Count:
-    """Of one source in this process. `known`: of all processes in `minute`, when the table was last told."""
+    """Of one source in this process. `known`: of all processes in `minute`, when the table was last told.
+    `outcome`: of the last request, a refusal's code or empty; `changes`: of it that were told at once in
+    `minute`."""
 
     minute: int = -1
     known: int = 0
@@ -37,6 +42,8 @@ class _Count:
     refused: int = 0
     refusal: str = ""
     told_at: int = 0
+    outcome: str = ""
+    changes: int = 0
 
 
 class Meter:
@@ -53,17 +60,21 @@ class Meter:
             self.refuse(source.name, "rate-limited", now)
             return (MINUTE_MS - now % MINUTE_MS) // 1000 + 1
         count.heard += 1
+        count.outcome = ""
         if count.heard >= max(1, source.per_minute // _PARTS) or now - count.told_at >= MINUTE_MS:
             self._tell(source.name, count, now)
         return 0
 
     def refuse(self, name: str, code: str, now: int) -> None:
-        """Count a request that was refused, for `code`. At most one write a minute, for strangers cause
-        it."""
+        """Count a request that was refused, for `code`. Few writes a minute, for strangers cause them: one, and
+        `MAX_CHANGES` where the request before ended otherwise."""
         count = self._of(name, now)
+        changed, count.outcome = count.outcome != code, code
         count.refused += 1
         count.refusal = code
-        if now - count.told_at >= MINUTE_MS:
+        at_once = changed and count.changes < MAX_CHANGES
+        count.changes += at_once
+        if at_once or now - count.told_at >= MINUTE_MS:
             self._tell(name, count, now)
 
     def _of(self, name: str, now: int) -> _Count:
@@ -74,7 +85,7 @@ class Meter:
         if count.minute != minute:
             if count.heard and count.minute >= 0:
                 self._tell(name, count, now)
-            count.minute, count.known = minute, 0
+            count.minute, count.known, count.changes = minute, 0, 0
         return count
 
     def _tell(self, name: str, count: _Count, now: int) -> None:
