@@ -30,9 +30,8 @@ STACK_NAME = "tocsin"
 BUILDS = RUNS / "builds"
 BUILDS_KEPT = 3
 
-# What `sam build` reads. A build is reused until one of these changes.
-NESTED = ("network", "connector", "observability", "door")
-SOURCES = ("template.yaml", *(f"infra/{name}.yaml" for name in NESTED))
+# What `sam build` reads. A build is reused until one of these changes. Releases differ in their templates.
+TEMPLATES = ("template.yaml", "infra/*.yaml")
 SOURCE_FOLDERS = ("functions", "layers/core")
 
 # The environment variable of a function or the connector, and the output of the template that fills it.
@@ -302,7 +301,7 @@ def _package_settings() -> dict[str, str]:
 def _fingerprint(root: Path) -> str:
     """A hash over everything a build is made from."""
     total = hashlib.sha256(f"{sys.version} {platform.machine()}".encode())
-    files = [root / name for name in SOURCES]
+    files = [file for pattern in TEMPLATES for file in sorted(root.glob(pattern))]
     for name in SOURCE_FOLDERS:
         files += sorted(file for file in (root / name).rglob("*") if _is_source(file))
     for file in files:

@@ -34,7 +34,7 @@ class TestParameters:
 class TestFingerprint:
     @pytest.fixture
     def root(self, tmp_path: Path) -> Path:
-        for name in stack.SOURCES:
+        for name in ("template.yaml", "infra/network.yaml"):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text("Resources: {}\n")
         for name in stack.SOURCE_FOLDERS:
@@ -44,6 +44,12 @@ class TestFingerprint:
     def test_a_changed_source_is_another_build(self, root: Path) -> None:
         before = stack._fingerprint(root)
         (root / "layers/core/tocsin.py").write_text("x = 1\n")
+        assert stack._fingerprint(root) != before
+
+    @pytest.mark.parametrize("name", ["template.yaml", "infra/network.yaml", "infra/door.yaml"])
+    def test_so_is_a_template_that_changed_or_came_anew(self, root: Path, name: str) -> None:
+        before = stack._fingerprint(root)
+        (root / name).write_text("Resources: {Bus: {}}\n")
         assert stack._fingerprint(root) != before
 
     def test_so_is_a_renamed_one(self, root: Path) -> None:
