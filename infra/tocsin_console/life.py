@@ -33,6 +33,9 @@ COMPLAINTS = {
     "device-identity": "it could not verify our device's identity",
 }
 
+# How long a phone that is online may take to confirm what reached it.
+_CONFIRMED_SECONDS = 30
+
 # What a change did to an answer.
 DONE = {EDIT: "edited", DELETED: "deleted"}
 
@@ -142,8 +145,11 @@ def _after(at: int | None, one: Notification) -> str:
 
 def _without_receipt(life: Life, now: int) -> str:
     one = life.notification
-    since = how_long((now - (one.sent_at or one.created_at)) / 1000)
+    seconds = (now - (one.sent_at or one.created_at)) / 1000
+    since = how_long(seconds)
     asking = [episode for episode in life.episodes if not episode.healed]
+    if not asking and seconds < _CONFIRMED_SECONDS:
+        return f"WhatsApp accepted it {since} ago; no device confirmed it yet"
     if not asking:
         return f"WhatsApp accepted it {since} ago, but no device confirmed it: is the phone on and online?"
     last = max(asking, key=lambda episode: episode.last_at)

@@ -13,7 +13,9 @@ from typing import Any
 
 from tocsin.notify.events.schema import InvalidEvent, parse_event
 from tocsin.notify.notification import Notification, State, derived_id
+from tocsin.pace.causes import PAUSED, WORDS
 from tocsin.people.numbers import InvalidPhone, mask_phone, same_person_key
+from tocsin_console import pause
 from tocsin_console.audit import note
 from tocsin_console.connection import look
 from tocsin_console.deployment import Deployment
@@ -82,7 +84,8 @@ def send_test(
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = time.time,
 ) -> None:
-    """Put the event on the bus and follow its notification until it arrived, failed, or the wait is over.
+    """Put the event on the bus and follow its notification until it arrived, failed, is held by a pause, or
+    the wait is over.
 
     Raises Usage if the planner would refuse the event, ConsoleError if the notification was not delivered,
     TimedOut if that is not known in time.
@@ -106,6 +109,8 @@ def send_test(
                 sleep=progress.around(sleep),
                 clock=clock,
             )
+        if last is not None and _is_held(last):
+            raise TimedOut(f"it waits: {'; '.join(pause.sentences(deployment, account)) or WORDS[PAUSED]}")
         _judge(last, part, wait_seconds, lambda: _standing(deployment, account, wall_clock))
 
 
@@ -159,7 +164,8 @@ def follow(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Notification | None:
-    """Call `tell` with each new state until the last one or the timeout. Return the last state seen."""
+    """Call `tell` with each new state until the last one, a pause or the timeout. Return the last state
+    seen."""
     deadline = clock() + wait_seconds
     last: Notification | None = None
     while True:
@@ -167,7 +173,7 @@ def follow(
         if now is not None and (last is None or _differ(now, last)):
             tell(now)
         last = now or last
-        if (last is not None and last.state in _ENDS) or clock() >= deadline:
+        if (last is not None and (last.state in _ENDS or _is_held(last))) or clock() >= deadline:
             return last
         sleep(POLL_SECONDS)
 
@@ -236,6 +242,12 @@ def _judge(
                 f"still {last.state} after {wait_seconds:.0f} s: {standing()}. It goes on by itself; see "
                 "'tocsin status'"
             )
+
+
+def _is_held(notification: Notification) -> bool:
+    """Whether it waits for an operator's `tocsin resume`, for which no wait is long enough."""
+    problem = notification.last_error
+    return notification.state is State.WAITING and problem is not None and problem.code == PAUSED
 
 
 def _differ(now: Notification, last: Notification) -> bool:

@@ -150,6 +150,12 @@ def test_a_device_that_never_answers_is_looked_for(functions, told):
     )
 
 
+def test_a_device_is_given_some_seconds_before_it_is_looked_for(functions, told):
+    notification = functions.tell(1)
+    after(functions, 10)
+    assert record(functions, notification, told)["conclusion"].endswith("ago; no device confirmed it yet")
+
+
 def test_a_device_that_could_not_read_it_yet_is_named(functions, told):
     functions.tell(1)
     functions.siti.devices[0].corrupt()

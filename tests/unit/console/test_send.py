@@ -77,6 +77,9 @@ class Way:
     def parked(self) -> None:
         self.stores.parking.park(self.notification, "not-connected", NOW * 1000)
 
+    def paused(self) -> None:
+        self.stores.parking.park(self.notification, "paused", NOW * 1000)
+
     def suppressed(self) -> None:
         self.stores.notifications.suppress(
             self.notification.id, Problem("opted-out", "permanent"), NOW * 1000
@@ -162,6 +165,13 @@ def test_parked_says_why_and_what_goes_on(
     assert "parked (not-connected): the account 'default' is logged_out" in str(caught.value)
     assert "It will be sent when the cause ends" in str(caught.value)
     assert "waiting  (not-connected)" in said.text
+
+
+def test_what_a_pause_holds_is_not_waited_for(sending: Callable[..., None], way: Way, said: Said) -> None:
+    steps = []
+    with pytest.raises(TimedOut, match=r"it waits: sending is paused: tocsin resume$"):
+        sending(said, way.plan, way.paused, *[lambda: steps.append(1)] * 3)
+    assert steps == []
 
 
 def test_a_dead_connector_is_named_where_it_keeps_the_notification_waiting(

@@ -66,8 +66,8 @@ class Meter:
         return 0
 
     def refuse(self, name: str, code: str, now: int) -> None:
-        """Count a request that was refused, for `code`. Few writes a minute, for strangers cause them: one, and
-        `MAX_CHANGES` where the request before ended otherwise."""
+        """Count a request that was refused, for `code`. Few writes a minute, for strangers cause them: one,
+        and `MAX_CHANGES` where the request before ended otherwise."""
         count = self._of(name, now)
         changed, count.outcome = count.outcome != code, code
         count.refused += 1
