@@ -15,13 +15,13 @@ class Reason(NamedTuple):
     again: bool = True
 
 
-_NUMBER = "Correct it in the ticketing system, let that send the event again, and dismiss this one."
+_NUMBER = "Correct it in the ticketing system, let that send the event again, and drop this one."
 _REPAIRED = Reason(
     "Keys or devices of the recipient had changed, and the repair was refused too.", "Send it again."
 )
 _REFUSED = Reason(
     "WhatsApp refuses it: the recipient blocks the account, or the number can't be written to.",
-    "Ask the recipient; if nothing changes, dismiss it.",
+    "Ask the recipient; if nothing changes, drop it.",
     again=False,
 )
 _PASSING = Reason("WhatsApp or the network failed for longer than it was tried.", "Send it again.")
@@ -79,7 +79,7 @@ REASONS: Final[Mapping[str, Reason]] = {
     ),
     "attachment-type": Reason("The file isn't what its name says.", "Correct the file, then send it again."),
     "attachment-too-large": Reason("The file is larger than 15 MB.", "Make it smaller, then send it again."),
-    "unreadable": Reason("Tocsin didn't write this letter.", "Dismiss it.", again=False),
+    "unreadable": Reason("Tocsin didn't write this letter.", "Drop it.", again=False),
     "crashed": Reason(
         "Tocsin failed on it again and again: a fault of the program.",
         "Report it. After an update, send it again.",

@@ -61,15 +61,17 @@ class Standing:
 
 
 def standing(
-    accounts: Sequence[AccountStatus] | None, queues: Mapping[str, int] | None, arrived: int | None
+    accounts: Sequence[AccountStatus] | None,
+    queues: Mapping[str, int] | None,
+    arrived: int | None,
+    stuck: int = 0,
 ) -> Standing:
     """`queues`: what lies in queues that should be empty, by name; `arrived`: messages of the last 24
-    hours; None:
-    that can't be had."""
+    hours; None: that can't be had. `stuck`: how many of the dead letters can't be sent again."""
     needs = [
         need for account in accounts or () for need in _of_account(account, alone=len(accounts or ()) == 1)
     ]
-    needs += _of_queues(queues or {})
+    needs += _of_queues(queues or {}, stuck)
     if accounts is None:
         return Standing(BAD, "The state of the accounts can't be read.", tuple(needs))
     if not accounts:
@@ -125,12 +127,10 @@ def _of_account(account: AccountStatus, *, alone: bool) -> list[Need]:
     return needs
 
 
-def _of_queues(queues: Mapping[str, int]) -> list[Need]:
+def _of_queues(queues: Mapping[str, int], stuck: int) -> list[Need]:
     needs = []
     if letters := queues.get("dead letters", 0):
-        text = (
-            f"{plural(letters, 'message was', 'messages were')} given up and can be sent again or dismissed."
-        )
+        text = f"{plural(letters, 'message was', 'messages were')} given up{_ways_out(letters, stuck)}."
         needs.append(Need(WARN, text, "Look at the dead letters", "/letters"))
     if events := queues.get("dead ticket events", 0):
         text = f"{plural(events, 'ticket event', 'ticket events')} could not be understood and told nobody."
@@ -149,3 +149,12 @@ def _of_queues(queues: Mapping[str, int]) -> list[Need]:
                 )
             )
     return needs
+
+
+def _ways_out(letters: int, stuck: int) -> str:
+    if not stuck:
+        return " and can be sent again or dropped"
+    if stuck >= letters:
+        them = "it" if letters == 1 else "them"
+        return f" and can't be sent again: see what mends {them}, then drop {them}"
+    return f": {letters - stuck} can be sent again, {stuck} can't"

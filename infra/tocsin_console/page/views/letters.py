@@ -1,10 +1,10 @@
-"""Dead letters: why they were given up, what mends it; send again or dismiss them, first shown, then done."""
+"""Dead letters: why they were given up, what mends it; send again or drop them, first shown, then done."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
@@ -26,20 +26,22 @@ from tocsin_console.page.jobs import Job, Jobs
 from tocsin_console.page.site import Site, elsewhere, page, refused, site_of, told
 from tocsin_console.reasons import Reason, reason
 
-VERBS: Final = {"redrive": "Send again", "dismiss": "Dismiss"}
+VERBS: Final = {"redrive": "Send again", "drop": "Drop"}
 _SHOWN: Final = 200
 _AUDIT_SHOWN: Final = 30
 
 
 @dataclass(frozen=True)
 class Row:
-    """One letter. `line`: of its record, None if that can't be had; `trouble`: why it can't."""
+    """One letter. `line`: of its record, None if that can't be had; `trouble`: why it can't. `stuck`: it
+    can't be sent again."""
 
     letter: Letter
     line: Line | None
     trouble: str
     whom: str
     sent_before: bool
+    stuck: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,12 @@ def read(site: Site, *, tidy: bool = False) -> Box:
     """All letters that ask for somebody and can be read now, with their records. `tidy`: those that ask for
     nobody go."""
     box = site.deployment.redriver(site.clock).box(tidy=tidy)
-    return Box([_row(letter, box.records.get(letter.notification)) for letter in box.open], box.hidden)
+    stuck = box.stuck
+    rows = [
+        replace(_row(one, box.records.get(one.notification)), stuck=one.notification in stuck)
+        for one in box.open
+    ]
+    return Box(rows, box.hidden)
 
 
 def _row(letter: Letter, record: Notification | UnreadableRecord | None) -> Row:
@@ -103,6 +110,7 @@ async def show(request: web.Request) -> web.Response:
         part=found["box"],
         groups=groups(rows),
         count=len(rows),
+        going=sum(not row.stuck for row in rows),
         hidden=box.hidden if box else 0,
         all=len(box.rows) if box else 0,
         events=found["events"].value or 0,
@@ -129,7 +137,7 @@ async def preview(request: web.Request) -> web.Response:
     asked = {name: str(value) for name, value in form.items()}
     verb = asked.get("verb", "")
     if verb not in VERBS:
-        raise NotFound("choose what to do: send again, or dismiss")
+        raise NotFound("choose what to do: send again, or drop")
     sieve, code = Sieve.of(asked), asked.get("reason", "")[:80]
 
     def plan() -> Job[Done] | None:
@@ -150,7 +158,7 @@ def _job(site: Site, verb: str, rows: Sequence[Row]) -> Job[Done]:
 
     def finish(counts: Counter[str], note: str) -> None:
         did = sum(counts.values()) - counts["kept"]
-        what = "sent dead letters again" if verb == "redrive" else "dismissed dead letters"
+        what = "sent dead letters again" if verb == "redrive" else "dropped dead letters"
         if did:
             site.note(f"{what}: {_summed(counts)}", count=did, note=note)
 
@@ -164,6 +172,7 @@ def _job(site: Site, verb: str, rows: Sequence[Row]) -> Job[Done]:
     for word, done in _steps(redriver, verb, ids, dry_run=True):
         job.planned[done.why or word] += 1
         job.plan.append(done)
+    job.facts["goes"] = verb != "redrive" or any(done.would == "redriven" for done in job.plan)
     return job
 
 
@@ -177,7 +186,7 @@ def _steps(
 
 
 def _summed(counts: Mapping[str, int]) -> str:
-    words = {"redriven": "sent again", "dropped": "dismissed", "kept": "left"}
+    words = {"redriven": "sent again", "dropped": "dropped", "kept": "left"}
     return ", ".join(f"{count} {words.get(word, word)}" for word, count in counts.items()) or "nothing"
 
 
@@ -248,7 +257,7 @@ async def refused_events(request: web.Request) -> web.Response:
 
 
 async def of_event(request: web.Request) -> web.Response:
-    """Plan a refused event again, or dismiss it."""
+    """Plan a refused event again, or drop it."""
     site, form = site_of(request), await request.post()
     identity, verb = str(form.get("id", "")), str(form.get("verb", ""))
 
@@ -262,7 +271,7 @@ async def of_event(request: web.Request) -> web.Response:
     did = await site.work(do)
     if not did:
         return refused(request, "Nothing was done: the event is gone.", "/letters/events")
-    word = "planned again" if verb == "redrive" else "dismissed"
+    word = "planned again" if verb == "redrive" else "dropped"
     await site.work(lambda: site.note(f"{word} a refused event", count=did))
     return told(request, f"It is {word}.", "/letters/events")
 

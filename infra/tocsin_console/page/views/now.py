@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,16 +64,22 @@ async def show(request: web.Request) -> web.Response:
     accounts = [(name, *await _account(site, name)) for name in names.value or []]
     statuses = [status.value for _, status, _ in accounts if status.value is not None]
     day = pictures(parts["hours"].value or [], "day", now) if not parts["hours"].trouble else None
-    dead = {name: parts["queues"].value.get(name, 0) for name in REMEDIES} if parts["queues"].value else None
+    queued = parts["queues"].value
+    dead = {name: queued.held.get(name, 0) for name in REMEDIES} if queued else None
     whole = len(statuses) == len(accounts) and not names.trouble
     return page(
         request,
         "now",
         title="Now",
-        standing=standing(statuses if whole else None, dead, day.totals["Delivered"] if day else None),
+        standing=standing(
+            statuses if whole else None,
+            dead,
+            day.totals["Delivered"] if day else None,
+            queued.stuck if queued else 0,
+        ),
         accounts=accounts,
         names=names,
-        queues=parts["queues"],
+        queues=Part(queued.held) if queued else parts["queues"],
         ranges=RANGES,
         span=span,
         pictures=Part(pictures(parts["hours"].value, span, now))
@@ -103,16 +109,31 @@ def told(deployment: Deployment, name: str) -> Told:
     return Told(number, store.prekey_count())
 
 
-def counts(site: Site) -> dict[str, int]:
-    """How many messages each queue holds, by the names of `tocsin status`. Dead letters that are looked at
+@dataclass(frozen=True)
+class Queued:
+    """How many messages each queue holds, by the names of `tocsin status`; `stuck`: dead letters that can't
+    be sent again."""
+
+    held: Mapping[str, int]
+    stuck: int
+
+
+def counts(site: Site) -> Queued:
+    """Dead letters that are looked at
     are hidden from whoever sends them again, so that isn't done at each reload."""
 
+    stuck = 0
+
     def open_letters(letters: int) -> int:
-        read = site.deployment.redriver(site.clock).count_open
-        return site.remembered(f"open of {letters} letters", _LETTERS_SECONDS, read)
+        nonlocal stuck
+        box = site.remembered(
+            f"open of {letters} letters", _LETTERS_SECONDS, site.deployment.redriver(site.clock).box
+        )
+        stuck = len(box.stuck)
+        return len(box.open) + box.hidden
 
     found = depths(site.deployment, site.clock, open_letters)
-    return {name: sum(counted.values()) for name, counted in found.items()}
+    return Queued({name: sum(counted.values()) for name, counted in found.items()}, stuck)
 
 
 def hours(site: Site, accounts: Sequence[str], back: int, now: float) -> list[Hour]:

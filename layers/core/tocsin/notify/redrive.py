@@ -84,6 +84,17 @@ class Box:
     passed: int = 0
     hidden: int = 0
 
+    @property
+    def stuck(self) -> frozenset[str]:
+        """The notifications of open letters that are kept whenever they are to be redriven."""
+        return frozenset(one.notification for one in self.open if self._is_stuck(one))
+
+    def _is_stuck(self, letter: Letter) -> bool:
+        record = self.records.get(letter.notification)
+        if letter.reason == UNREADABLE or isinstance(record, UnreadableRecord):
+            return True
+        return record is not None and not record.recipient and not was_erased(record)
+
 
 @dataclass(frozen=True)
 class Done:

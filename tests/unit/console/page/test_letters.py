@@ -99,13 +99,31 @@ def test_sending_again_is_done_and_written_down(fake: FakeDeployment, browser: B
     assert "network is back" in browser.get("/letters").text
 
 
-def test_dismissing_is_done_and_written_down(fake: FakeDeployment, browser: Browser) -> None:
+def test_dropping_is_done_and_written_down(fake: FakeDeployment, browser: Browser) -> None:
     fake.failed()
-    way, page = preview(browser, verb="dismiss")
+    way, page = preview(browser, verb="drop")
     assert "would be dropped" in page.text
-    assert "Done: 1 dismissed." in done(browser, way).text
+    assert "Done: 1 dropped." in done(browser, way).text
     assert fake.count("DeadLetters") == 0
-    assert next(fake.deployment.stores.audit.lines()).what == "dismissed dead letters: 1 dismissed"
+    assert next(fake.deployment.stores.audit.lines()).what == "dropped dead letters: 1 dropped"
+
+
+def test_what_can_never_be_sent_again_is_not_offered(fake: FakeDeployment, browser: Browser) -> None:
+    fake.unreachable()
+    assert 'value="redrive"' not in browser.get("/letters").raw
+    way, page = preview(browser, verb="redrive")
+    assert "None of these can be sent again." in page.text
+    assert f'action="{way}/start"' not in page.raw
+
+
+def test_what_can_go_is_offered_beside_what_cannot(fake: FakeDeployment, browser: Browser) -> None:
+    fake.unreachable()
+    fake.failed()
+    raw = browser.get("/letters").raw
+    assert "Send 1 again…" in raw
+    assert raw.count('value="redrive"') == 2
+    way, page = preview(browser, verb="redrive")
+    assert f'action="{way}/start"' in page.raw
 
 
 def test_a_job_is_done_once(fake: FakeDeployment, browser: Browser) -> None:
@@ -178,7 +196,7 @@ def test_the_way_back_stays_on_this_site(browser: Browser, back: str) -> None:
     assert re.match(r"/(letters|notification/)", answer.headers["location"])
 
 
-def test_a_refused_event_is_shown_planned_again_or_dismissed(fake: FakeDeployment, browser: Browser) -> None:
+def test_a_refused_event_is_shown_planned_again_or_dropped(fake: FakeDeployment, browser: Browser) -> None:
     for number in (1, 2):
         event = {
             "id": f"e-{number}",
@@ -190,7 +208,7 @@ def test_a_refused_event_is_shown_planned_again_or_dismissed(fake: FakeDeploymen
     assert "2 ticket events told nobody." in text
     assert "detail.ticket.subject: is missing" in text
     assert "It is planned again." in browser.submit("/letters/events", id="e-1", verb="redrive").text
-    assert "It is dismissed." in browser.submit("/letters/events", id="e-2", verb="dismiss").text
+    assert "It is dropped." in browser.submit("/letters/events", id="e-2", verb="drop").text
     assert (fake.count("TicketEvents"), fake.count("TicketEventsDead")) == (1, 0)
     assert len(list(fake.deployment.stores.audit.lines())) == 2
 

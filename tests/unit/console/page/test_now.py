@@ -48,7 +48,7 @@ def test_dead_letters_and_refused_events_need_a_person(fake: FakeDeployment, bro
     fake.refuse({"detail": {}})
     text = browser.get("/").text
     assert "Messages go out. 2 things need you." in text
-    assert "1 message was given up" in text
+    assert "1 message was given up and can be sent again or dropped." in text
     assert "1 ticket event could not be understood" in text
 
 
@@ -56,6 +56,17 @@ def test_a_limit_of_whatsapp_is_said(fake: FakeDeployment, browser: Browser) -> 
     fake.connector().says("connected")
     note_limit(fake.deployment.keys_table, ACCOUNT, Limit("messages", "463", NOW + 600, NOW))
     assert "WhatsApp accepts no messages from it" in browser.get("/").text
+
+
+def test_what_cannot_be_sent_again_is_told_apart(fake: FakeDeployment, browser: Browser) -> None:
+    fake.unreachable()
+    fake.failed()
+    assert "2 messages were given up: 1 can be sent again, 1 can't." in browser.get("/").text
+
+
+def test_where_nothing_can_be_sent_again_that_is_said(fake: FakeDeployment, browser: Browser) -> None:
+    fake.unreachable()
+    assert "1 message was given up and can't be sent again" in browser.get("/").text
 
 
 @pytest.mark.parametrize(("span", "sent"), [("day", "2"), ("week", "7"), ("month", "12"), ("../x", "2")])
