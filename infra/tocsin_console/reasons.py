@@ -107,6 +107,14 @@ REASONS_OF_EVENTS: Final[Mapping[str, Reason]] = {
 }
 """Of ticket events that told nobody."""
 
+_MAPPING: Final = "It is refused again until the mapping of its source is changed: tocsin sources change."
+REFUSED_AGAIN: Final[Mapping[str, str]] = {
+    "invalid-event": "It is refused again while it says the same: let its sender send a corrected one.",
+    "webhook-refused": _MAPPING,
+    "not-translated": _MAPPING,
+}
+"""What planning an event again comes to before its reason is mended."""
+
 UNKNOWN: Final = Reason("Its reason has no page of its own.", "Open one: its history says what happened.")
 
 

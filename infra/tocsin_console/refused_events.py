@@ -18,7 +18,7 @@ from tocsin_console.dead_letters import ASKS_ABOVE, demand_known
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NotFound
 from tocsin_console.output import Output, iso_moment, json_iso_moment
-from tocsin_console.reasons import REASONS_OF_EVENTS
+from tocsin_console.reasons import REASONS_OF_EVENTS, REFUSED_AGAIN
 
 _LONG_NUMBER = re.compile(r"\+?\d(?:[\s().-]?\d){7,}")
 
@@ -50,6 +50,8 @@ def show_refused(deployment: Deployment, event_id: str, *, text: bool, output: O
     output.record(event_json(event) | ({"content": content} if text else {}))
     output.say(f"event       {event.id}")
     output.say(f"what        {event.detail_type}, ticket {event.ticket}")
+    if event.source:
+        output.say(f"source      {event.source}")
     output.say(f"refused     {iso_moment(event.refused_at)}")
     output.say(f"reason      {event.reason}")
     if event.reason in REASONS_OF_EVENTS:
@@ -102,6 +104,7 @@ def event_json(event: RefusedEvent) -> dict[str, Any]:
         "event": event.id,
         "detail_type": event.detail_type,
         "ticket": event.ticket,
+        "source": event.source or None,
         "reason": event.reason,
         "violations": list(event.violations),
         "refused_at": json_iso_moment(event.refused_at),
@@ -137,7 +140,8 @@ def _without_bytes(file: Any, hidden: Collection[str]) -> Any:
 
 
 def _title(event: RefusedEvent) -> str:
-    return f"{event.id}  {event.detail_type}  ticket {event.ticket}"
+    source = f"  source {event.source}" if event.source else ""
+    return f"{event.id}  {event.detail_type}{source}  ticket {event.ticket}"
 
 
 def _loss(deployment: Deployment, selection: EventSelection) -> str:
@@ -160,12 +164,14 @@ def _report(
     output: Output,
 ) -> None:
     done = 0
+    reasons: set[str] = set()
     told, why = ("kept", f"would be {result}") if dry_run else (result, None)
     would = {"would": result} if dry_run else {}
     try:
         with closing(events), output.progress("refused events") as progress:
             for event in progress.over(events):
                 done += 1
+                reasons.add(event.reason)
                 output.record({"event": event.id, "result": told, "why": why} | would)
                 output.say(f"{_title(event)}  {why or told}")
     finally:
@@ -174,6 +180,9 @@ def _report(
             note(deployment, f"refused events: {done} {result}", count=done)
     if selection.id and not done:
         raise NotFound(_no_such_event(selection.id))
+    if result == "redriven":
+        for said in sorted({REFUSED_AGAIN[reason] for reason in reasons if reason in REFUSED_AGAIN}):
+            output.say(said)
     output.say(f"{'would be: ' if dry_run else ''}{done} {result}")
 
 

@@ -28,7 +28,13 @@ EVENT: dict[str, Any] = {
         "customer": {"name": "Siti", "phone": "0812-3456-7890"},
     },
 }
+WEBHOOK = {"detail-type": "WebhookRefused", "detail": {"webhook": "zammad", "body": "{}"}}
 VIOLATION = "detail.ticket.revision: is not a whole number"
+
+
+def refuse_webhook(fake: FakeDeployment) -> None:
+    letter = {"reason": "webhook-refused", "violations": ["change: …"], "event": json.dumps(WEBHOOK)}
+    fake.put("TicketEventsDead", json.dumps(letter))
 
 
 def test_each_is_listed_with_every_violation(fake: FakeDeployment, said: Said) -> None:
@@ -36,6 +42,31 @@ def test_each_is_listed_with_every_violation(fake: FakeDeployment, said: Said) -
     list_refused(fake.deployment, said.output)
     assert said.lines[0].startswith(f"{EVENT['id']}  TicketCreated  ticket TCK-7  invalid-event  2026-11-18")
     assert said.lines[1:3] == [f"    {VIOLATION}", "    detail.customer.phone: holds no digits"]
+
+
+def test_a_webhook_is_listed_with_its_source(fake: FakeDeployment, said: Said, told: Said) -> None:
+    refuse_webhook(fake)
+    list_refused(fake.deployment, said.output)
+    assert "  WebhookRefused  source zammad  ticket ?  webhook-refused" in said.lines[0]
+    list_refused(fake.deployment, told.output)
+    assert told.records[0]["source"] == "zammad"
+
+
+def test_one_that_comes_back_at_once_is_not_called_redriven_without_a_word(
+    fake: FakeDeployment, said: Said
+) -> None:
+    refuse_webhook(fake)
+    redrive_refused(fake.deployment, EventSelection(), dry_run=False, output=said.output)
+    assert said.lines[-2:] == [
+        "It is refused again until the mapping of its source is changed: tocsin sources change.",
+        "1 redriven",
+    ]
+
+
+def test_nothing_is_said_of_refusal_where_tocsin_crashed(fake: FakeDeployment, said: Said) -> None:
+    fake.put("TicketEventsDead", json.dumps(EVENT))
+    redrive_refused(fake.deployment, EventSelection(), dry_run=False, output=said.output)
+    assert "refused again" not in said.text
 
 
 def test_nothing_refused_is_said(fake: FakeDeployment, said: Said) -> None:

@@ -246,7 +246,12 @@ def test_what_cannot_be_told_is_refused_with_every_violation() -> None:
     result = attempted(one, changed(one, ticket__id=None))
     assert result == Refusal(("detail.ticket.id: is missing",))
     result = attempted(one, changed(one, event="exploded"))
-    assert result == Refusal(("change: no rule of the kind says what happened",))
+    assert result == Refusal(
+        (
+            "change: no rule of the kind says what happened; its rules look at body.event: "
+            "tocsin sources kinds generic; or let the URL say it, such as ?event=created",
+        )
+    )
     result = attempted(one, query="event=exploded")
     assert result == Refusal((f"query.event: is none of {', '.join(CHANGES)}",))
 

@@ -97,7 +97,8 @@ def test_an_outcome_of_tocsin_s_own_is_told_to_nobody_whatever_the_pattern_hears
 
 def test_an_event_that_no_rule_knows_is_refused() -> None:
     assert refused(handed_on(kind="incident.exploded")) == Untranslatable(
-        ("change: no rule of the kind says what happened",), NOT_TRANSLATED
+        ('change: no rule of the kind says what happened; its rules look at event."detail-type"',),
+        NOT_TRANSLATED,
     )
 
 

@@ -24,7 +24,7 @@ from tocsin_console.feed.sifting import AUDIENCES, SPANS, Sieve
 from tocsin_console.page import shown
 from tocsin_console.page.jobs import Job, Jobs
 from tocsin_console.page.site import Site, elsewhere, page, refused, site_of, told
-from tocsin_console.reasons import Reason, reason
+from tocsin_console.reasons import REFUSED_AGAIN, Reason, reason
 
 VERBS: Final = {"redrive": "Send again", "drop": "Drop"}
 _SHOWN: Final = 200
@@ -253,7 +253,14 @@ async def one(request: web.Request) -> web.Response:
 async def refused_events(request: web.Request) -> web.Response:
     site = site_of(request)
     found: list[RefusedEvent] = await site.work(lambda: site.deployment.refused_events.read())
-    return page(request, "events", title="Refused events", events=found[:_SHOWN], count=len(found))
+    return page(
+        request,
+        "events",
+        title="Refused events",
+        events=found[:_SHOWN],
+        count=len(found),
+        again=REFUSED_AGAIN,
+    )
 
 
 async def of_event(request: web.Request) -> web.Response:
@@ -261,10 +268,10 @@ async def of_event(request: web.Request) -> web.Response:
     site, form = site_of(request), await request.post()
     identity, verb = str(form.get("id", "")), str(form.get("verb", ""))
 
-    def do() -> int:
+    def do() -> list[str]:
         events = site.deployment.refused_events
-        selection = EventSelection(id=identity)
-        return sum(1 for _ in (events.redrive if verb == "redrive" else events.drop)(selection))
+        act = events.redrive if verb == "redrive" else events.drop
+        return [event.reason for event in act(EventSelection(id=identity))]
 
     if verb not in VERBS or not identity:
         raise NotFound("choose what to do with which event")
@@ -272,8 +279,9 @@ async def of_event(request: web.Request) -> web.Response:
     if not did:
         return refused(request, "Nothing was done: the event is gone.", "/letters/events")
     word = "planned again" if verb == "redrive" else "dropped"
-    await site.work(lambda: site.note(f"{word} a refused event", count=did))
-    return told(request, f"It is {word}.", "/letters/events")
+    await site.work(lambda: site.note(f"{word} a refused event", count=len(did)))
+    again = REFUSED_AGAIN.get(did[0], "") if verb == "redrive" else ""
+    return told(request, f"It is {word}. {again}".strip(), "/letters/events")
 
 
 VIEWS: Final = {

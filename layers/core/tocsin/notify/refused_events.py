@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tocsin.notify.dead_letters import CRASHED
+from tocsin.notify.events.foreign import WEBHOOK_REFUSED
 from tocsin.notify.letters import is_within
 from tocsin.notify.malformed import read_json
 from tocsin.notify.redrive import Look, ReadableQueue, selected
@@ -70,6 +71,14 @@ class RefusedEvent:
         detail = self.event.get("detail")
         ticket = detail.get("ticket") if isinstance(detail, dict) else None
         return str(ticket.get("id", "?")) if isinstance(ticket, dict) else "?"
+
+    @property
+    def source(self) -> str:
+        """The source of the door or the bus that it came by; empty if it names none."""
+        detail = self.event.get("detail")
+        webhook = detail.get("webhook") if isinstance(detail, dict) else None
+        told = webhook if self.detail_type == WEBHOOK_REFUSED else self.event.get("tocsin-source")
+        return told if isinstance(told, str) else ""
 
     def concerns(self, ticket: str) -> bool:
         """Whether it is about this ticket. If it is no event: whether it names the ticket."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 
@@ -211,6 +212,20 @@ def test_a_refused_event_is_shown_planned_again_or_dropped(fake: FakeDeployment,
     assert "It is dropped." in browser.submit("/letters/events", id="e-2", verb="drop").text
     assert (fake.count("TicketEvents"), fake.count("TicketEventsDead")) == (1, 0)
     assert len(list(fake.deployment.stores.audit.lines())) == 2
+
+
+def test_a_refused_webhook_names_its_source_and_what_must_change_first(
+    fake: FakeDeployment, browser: Browser
+) -> None:
+    webhook = {"id": "w-1", "detail-type": "WebhookRefused", "detail": {"webhook": "zammad", "body": "{}"}}
+    letter = {"reason": "webhook-refused", "violations": ["change: …"], "event": json.dumps(webhook)}
+    fake.put("TicketEventsDead", json.dumps(letter))
+    text = browser.get("/letters/events").text
+    assert "source zammad" in text
+    assert "ticket ?" not in text
+    assert "until the mapping of its source is changed" in text
+    planned = browser.submit("/letters/events", id="w-1", verb="redrive").text
+    assert "It is planned again. It is refused again until the mapping" in planned
 
 
 def test_two_consoles_at_once_send_a_letter_again_once(fake: FakeDeployment, browser: Browser) -> None:

@@ -8,6 +8,7 @@ Who sent the request was verified before (`signatures.verify`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
@@ -17,12 +18,14 @@ from tocsin.door.desks.body import Unreadable, cleaned, read_body
 from tocsin.door.desks.expressions import holds
 from tocsin.door.desks.fields import all_of, section_of, value_of
 from tocsin.door.desks.fitting import Fitting
-from tocsin.door.desks.kind import CHANGES, Challenge, Kind
+from tocsin.door.desks.kind import CHANGES, Challenge, Kind, names
 from tocsin.door.desks.revision import revision_of
 from tocsin.door.signatures import digest, same
 from tocsin.notify.texts.formatting import shortened
 
 EVENT: Final = "event"
+_FIELD: Final = re.compile(r'\b(?:body|event|headers)(?:\.(?:\w+|"[^"]+"))+')
+_MAX_FIELDS: Final = 6
 """The parameter of the URL that says what happened, where the help desk's body doesn't."""
 
 MAX_QUERY_FIELDS: Final = 100
@@ -197,9 +200,18 @@ def _change(kind: Kind, document: Mapping[str, Any]) -> str | Translation | Refu
     guessed = (change.what for change in kind.changes if holds(change.when, document))
     word = told or next(guessed, "")
     if not word:
-        return Refusal(("change: no rule of the kind says what happened",))
+        return Refusal((_no_change(kind, document),))
     # An answer is told as one only where the operator wants that.
     return "updated" if word == "replied" and kind.replies == "off" else word
+
+
+def _no_change(kind: Kind, document: Mapping[str, Any]) -> str:
+    """What a request lacks, and where that can be read. An event of a bus has no URL to say it in."""
+    fields = dict.fromkeys(_FIELD.findall(" ".join(change.when for change in kind.changes)))
+    read = f"; its rules look at {', '.join(list(fields)[:_MAX_FIELDS])}" if fields else ""
+    file = f": tocsin sources kinds {kind.name}" if kind.name in names() else ""
+    url = "" if "event" in document else f"; or let the URL say it, such as ?{EVENT}=created"
+    return f"change: no rule of the kind says what happened{read}{file}{url}"
 
 
 # -- the event ---------------------------------------------------------------------------------------------
