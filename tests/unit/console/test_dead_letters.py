@@ -209,6 +209,14 @@ def test_a_record_that_cant_be_read_is_named_and_its_letter_kept(
 # -- sending again -----------------------------------------------------------------------------------------
 
 
+def test_what_is_stuck_is_what_a_redrive_keeps(fake: FakeDeployment, redriver: Redriver) -> None:
+    lost = fake.unreachable()
+    fake.failed()
+    kept = [identity for identity, result in results(redriver).items() if result == "kept"]
+    assert kept == [lost.id]
+    assert redriver.box().stuck == {lost.id}
+
+
 def test_a_redriven_notification_starts_anew(fake: FakeDeployment, redriver: Redriver) -> None:
     buried = fake.failed()
     assert results(redriver) == {buried.id: "redriven"}

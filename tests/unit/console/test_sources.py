@@ -180,6 +180,13 @@ def test_the_list_tells_use_and_last_refusal_and_no_key(deployment: Deployment) 
     assert key.partition(".")[2] not in said.text
 
 
+def test_what_is_shown_says_that_counts_may_lag(deployment: Deployment) -> None:
+    add(deployment)
+    said = Said()
+    source_view.show(deployment, "billing", said.output)
+    assert "counts may lag a minute" in said.lines[-1]
+
+
 def test_a_damaged_record_is_listed_as_such(deployment: Deployment) -> None:
     add(deployment)
     deployment.outside_table.update(Update(source_key("billing"), set={"accounts": "default"}))
