@@ -68,9 +68,7 @@ def show(deployment: Deployment, name: str, output: Output) -> None:
         output.say(f"former key  counts until {moment(source.former_until)}")
     output.say(f"heard       {_number(use, 'heard')}, last {moment(_number(use, 'used_at'))}")
     output.say(f"refused     {_number(use, 'refused')}, last {_refusal(use)}")
-    output.say(
-        "            counts may lag: the door sums them for a minute, and tells them with the next request"
-    )
+    output.say("            counts may lag a minute, and of a quiet source until its next request")
 
 
 def told_source(source: Source) -> dict[str, Any]:
