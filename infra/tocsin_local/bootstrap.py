@@ -256,7 +256,8 @@ class DeployedRuntime(Environment):
         return dict(super().inputs(), project=packaging(), **theirs)
 
     def make(self, run: Run, before: Optional[Inputs]) -> None:
-        run([self.python, "-m", "venv", "--clear", str(self.folder)])
+        self.clear()
+        run([self.python, "-m", "venv", str(self.folder)])
         run(pip(self.folder, "--require-hashes", "--no-deps", "--requirement", str(self.requirements)))
         run(pip(self.folder, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)))
 

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,34 @@ class TestStamp:
         make_all([part], Progress())
         (part.folder / bootstrap.STAMP).write_text('{"wants": "o')
         assert not part.is_current()
+
+
+class TestEnvironment:
+    @pytest.mark.parametrize("kind", ["own", "deployed"])
+    def test_one_that_was_cut_off_is_made_anew_by_itself(self, tmp_path: Path, kind: str) -> None:
+        environment = (
+            bootstrap.Environment("own", tmp_path / "made", "sam.txt")
+            if kind == "own"
+            else bootstrap.DeployedRuntime(sys.executable)
+        )
+        environment.folder = tmp_path / "made"
+        environment.begin()
+
+        def cut_off(command: Sequence[str], folder: Path = tmp_path) -> None:
+            if "venv" not in command:
+                raise KeyboardInterrupt
+            subprocess.run([*command, "--without-pip"], check=True)
+
+        with pytest.raises(KeyboardInterrupt):
+            environment.make(cut_off, None)
+        assert (environment.folder / "pyvenv.cfg").exists()
+        environment.check_owner()
+        assert environment.stamp() is None
+
+    def test_one_of_somebody_else_is_left_alone(self, tmp_path: Path) -> None:
+        (tmp_path / "theirs").write_text("")
+        with pytest.raises(SetupError, match="not made by this set-up"):
+            bootstrap.Environment("own", tmp_path, "sam.txt").check_owner()
 
 
 class TestFailure:
