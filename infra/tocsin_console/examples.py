@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "tocsin accounts": ("tocsin accounts",),
     "tocsin accounts add": (
         "tocsin accounts add billing",
         "tocsin pair --account billing",
@@ -66,6 +67,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "tocsin explain TCK-1042 --reveal",
     ),
     "tocsin groups": ("tocsin groups --account default",),
+    "tocsin hooks": ("tocsin hooks",),
     "tocsin hooks add": (
         "tocsin hooks add https://desk.example.com/tocsin --events notification.failed,reply.received",
     ),
@@ -92,6 +94,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "tocsin people forget 0812-3456-7890",
     ),
     "tocsin people invite": ("tocsin people invite 0812-3456-7890 --file invite.svg",),
+    "tocsin people opt-outs": ("tocsin people opt-outs",),
     "tocsin people opt-outs add": ("tocsin people opt-outs add 0812-3456-7890",),
     "tocsin people opt-outs list": ("tocsin people opt-outs list",),
     "tocsin people opt-outs remove": ("tocsin people opt-outs remove 0812-3456-7890",),
@@ -132,6 +135,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "tocsin settings set": ("tocsin settings set retries 5 --audience customer",),
     "tocsin settings show": ("tocsin settings show retries",),
     "tocsin settings undo": ("tocsin settings undo",),
+    "tocsin sources": ("tocsin sources",),
     "tocsin sources add": (
         "tocsin sources add zammad --kind zammad",
         "tocsin sources add tool --kind evolution --recipient +62",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from tocsin_console.commands.options import add_actions, add_command, yes_option
+from tocsin_console.commands.options import add_command, add_list, yes_option
 from tocsin_console.output import Output
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def register(commands: Commands) -> None:
-    actions = add_actions(commands, "accounts", help="list, add or remove WhatsApp accounts")
+    _, actions = add_list(commands, "accounts", run_list, help="list, add or remove WhatsApp accounts")
     add_command(actions, "list", run_list, changes=False, help="list all accounts and the connector of each")
     adding = add_command(
         actions, "add", run_add, changes=True, help="serve one more account, without a deployment"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from tocsin_console.commands.options import WHEN, add_command, count, past
+from tocsin_console.commands.options import WHEN, add_command, at_least_one, past
 from tocsin_console.output import Output
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def register(commands: Commands) -> None:
     parser.add_argument("--until", type=past, metavar="WHEN", help="before then")
     parser.add_argument("--who", default="", metavar="TEXT", help="by whom, or a part of it")
     parser.add_argument("--what", default="", metavar="TEXT", help="what, or a part of it")
-    parser.add_argument("--most", type=count, default=100, help="print so many (default 100)")
+    parser.add_argument("--most", type=at_least_one, default=100, help="print so many (default 100)")
 
 
 def run(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from tocsin_console.commands.options import add_actions, add_command, reveal_option, wait_option, yes_option
+from tocsin_console.commands.options import add_command, add_list, reveal_option, wait_option, yes_option
 from tocsin_console.errors import Usage
 from tocsin_console.output import Output
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def register(commands: Commands) -> None:
-    actions = add_actions(commands, "hooks", help="tell outcomes to webhooks of yours, signed")
+    whole, actions = add_list(commands, "hooks", run_list, help="tell outcomes to webhooks of yours, signed")
     adding = add_command(
         actions, "add", run_add, changes=True, help="tell outcomes to a URL; prints its secret once"
     )
@@ -55,7 +55,8 @@ def register(commands: Commands) -> None:
     for parser in (telling, rotating, testing, pausing, resuming, removing):
         parser.add_argument("hook", metavar="HOOK")
     telling.add_argument("--dead", action="store_true", help="only those that were given up")
-    reveal_option(listing)
+    reveal_option(whole)
+    reveal_option(listing, with_default=False)
     wait_option(testing, seconds=45, what="for the answer")
     yes_option(removing)
 

@@ -89,6 +89,12 @@ def add_actions(commands: Commands, name: str, **texts: Any) -> Commands:
     return commands.add_parser(name, **texts).add_subparsers(dest="action", required=True, metavar="ACTION")
 
 
+def add_list(commands: Commands, name: str, run: Run, **texts: Any) -> tuple[Parser, Commands]:
+    """Declare a command that groups actions, and without one lists, by `run`. Returns it, and its actions."""
+    parser = add_command(commands, name, run, changes=False, **texts)
+    return parser, parser.add_subparsers(metavar="ACTION")
+
+
 def deployment_options(parser: argparse.ArgumentParser, *, with_defaults: bool) -> None:
     """Options that may stand before the command and after it; those after it take precedence."""
 
@@ -126,8 +132,10 @@ def _common() -> Parser:
     return parser
 
 
-def account_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--account", help="the WhatsApp account (default: the only one)")
+def account_option(parser: argparse.ArgumentParser, *, with_default: bool = True) -> None:
+    """`with_default`: as of `reveal_option`."""
+    default = None if with_default else argparse.SUPPRESS
+    parser.add_argument("--account", default=default, help="the WhatsApp account (default: the only one)")
 
 
 def wait_option(parser: argparse.ArgumentParser, *, seconds: int, what: str) -> None:
@@ -164,6 +172,14 @@ def count(text: str) -> int:
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError("a whole number, 0 or more")
+    return value
+
+
+def at_least_one(text: str) -> int:
+    """Of what 0 makes no sense. Raises ArgumentTypeError, ValueError."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("a whole number, 1 or more")
     return value
 
 

@@ -10,6 +10,7 @@ from tocsin_console.commands.options import (
     account_option,
     add_actions,
     add_command,
+    add_list,
     dry_run_option,
     reveal_option,
     yes_option,
@@ -46,7 +47,9 @@ def register(commands: Commands) -> None:
     forgetting = add_command(
         actions, "forget", run_forget, changes=True, help="erase a person; an opt-out is kept as a keyed hash"
     )
-    opt_outs = add_actions(actions, "opt-outs", help="list who wants no messages; add or remove one")
+    whole, opt_outs = add_list(
+        actions, "opt-outs", run_list_opt_outs, help="list who wants no messages; add or remove one"
+    )
     listing = add_command(opt_outs, "list", run_list_opt_outs, changes=False, help="list who opted out")
     adding = add_command(
         opt_outs,
@@ -61,15 +64,18 @@ def register(commands: Commands) -> None:
     for parser in (adding, removing):
         parser.add_argument("person", metavar="PERSON", help=USER)
     showing.add_argument("person", metavar="PERSON", help=USER)
-    for parser in (showing, listing):
+    for parser in (showing, whole):
         reveal_option(parser)
+    reveal_option(listing, with_default=False)
     confirming.add_argument("person", metavar="NUMBER", help="the phone number")
     forgetting.add_argument("person", metavar="PERSON", help=USER)
     inviting.add_argument("person", metavar="PERSON", nargs="?", help=f"for whom: {USER}")
     inviting.add_argument("--text", default="Halo", help="what they send when they open it (default: Halo)")
     inviting.add_argument("--file", metavar="FILE", help="write the QR there: .svg, .png or .txt")
-    for parser in (showing, confirming, inviting, forgetting, listing, adding, removing):
+    for parser in (showing, confirming, inviting, forgetting, whole):
         account_option(parser)
+    for parser in (listing, adding, removing):
+        account_option(parser, with_default=False)
     dry_run_option(forgetting)
     for parser in (confirming, forgetting, removing):
         yes_option(parser)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from tocsin_console.commands.options import account_option, add_command, count, reveal_option
+from tocsin_console.commands.options import account_option, add_command, at_least_one, reveal_option
 from tocsin_console.output import Output
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def register(commands: Commands) -> None:
         changes=False,
         help="show how many messages could not be read at first: causes, success, time to heal",
     )
-    parser.add_argument("--days", type=count, default=7, help="how many days to show (default 7)")
+    parser.add_argument("--days", type=at_least_one, default=7, help="how many days to show (default 7)")
     account_option(parser)
     reveal_option(parser)
 

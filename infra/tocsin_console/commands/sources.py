@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tocsin_console.commands.options import add_actions, add_command, count, reveal_option, yes_option
+from tocsin_console.commands.options import (
+    add_command,
+    add_list,
+    at_least_one,
+    count,
+    reveal_option,
+    yes_option,
+)
 from tocsin_console.output import Output
 
 if TYPE_CHECKING:
@@ -15,7 +22,9 @@ if TYPE_CHECKING:
 
 
 def register(commands: Commands) -> None:
-    actions = add_actions(commands, "sources", help="who may put events in by HTTP, and whom they reach")
+    _, actions = add_list(
+        commands, "sources", run_list, help="who may put events in by HTTP, and whom they reach"
+    )
     adding = add_command(
         actions, "add", run_add, changes=True, help="add one; prints its URL and its key, once"
     )
@@ -32,7 +41,9 @@ def register(commands: Commands) -> None:
         default=[],
         help="a group, or the beginning of numbers (+62812), alone",
     )
-    adding.add_argument("--per-minute", type=count, help="requests a minute (default 600); more get 429")
+    adding.add_argument(
+        "--per-minute", type=at_least_one, help="requests a minute (default 600); more get 429"
+    )
     adding.add_argument(
         "--option", action="append", default=[], metavar="NAME=VALUE", help="what its kind asks for"
     )

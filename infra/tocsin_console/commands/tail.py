@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from tocsin_console.commands.options import add_command, count, reveal_option
+from tocsin_console.commands.options import add_command, at_least_one, reveal_option
 from tocsin_console.output import Output
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "--source", default="", help="of events from this ticketing system, or source of the door, alone"
     )
-    parser.add_argument("--seconds", type=count, metavar="N", help="end after so long (default: Ctrl-C)")
+    parser.add_argument(
+        "--seconds", type=at_least_one, metavar="N", help="end after so long (default: Ctrl-C)"
+    )
     reveal_option(parser)
 
 

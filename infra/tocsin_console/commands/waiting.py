@@ -9,7 +9,7 @@ from tocsin_console.commands.options import (
     account_option,
     add_actions,
     add_command,
-    count,
+    at_least_one,
     reveal_option,
     yes_option,
 )
@@ -31,7 +31,7 @@ def register(commands: Commands) -> None:
     listing.add_argument(
         "--heads", action="store_true", help="only those at the head of their recipient's line"
     )
-    listing.add_argument("--most", type=count, default=200, help="print so many (default 200)")
+    listing.add_argument("--most", type=at_least_one, default=200, help="print so many (default 200)")
     reveal_option(listing)
     releasing = add_command(actions, "release", run_release, changes=True, help="let it go within a minute")
     cancelling = add_command(

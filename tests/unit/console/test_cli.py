@@ -11,7 +11,8 @@ import pytest
 
 from tests.support.fake_cloud import REGION, MemoryCloud
 from tests.support.fake_deployment import SITI, FakeDeployment
-from tocsin_console import cli, commands, status
+from tocsin_console import cli, commands, status, tail
+from tocsin_console.errors import EXIT_CODES
 from tocsin_console.look import Look
 
 
@@ -43,6 +44,47 @@ def test_the_version_is_the_packages(run: Any) -> None:
 def test_an_option_counts_before_an_action_and_after_it(words: tuple[str, ...]) -> None:
     assert cli.parser().parse_args(words).reveal
     assert not cli.parser().parse_args([word for word in words if word != "--reveal"]).reveal
+
+
+@pytest.mark.parametrize(
+    ("words", "account"),
+    [
+        (("people", "opt-outs", "--account", "desk", "list"), "desk"),
+        (("people", "opt-outs", "list", "--account", "desk"), "desk"),
+        (("people", "opt-outs", "--account", "desk"), "desk"),
+        (("people", "opt-outs"), None),
+    ],
+)
+def test_an_account_counts_before_an_action_and_after_it(words: tuple[str, ...], account: str | None) -> None:
+    assert cli.parser().parse_args(words).account == account
+
+
+@pytest.mark.parametrize("group", ["accounts", "hooks", "people opt-outs", "settings", "sources"])
+def test_without_an_action_it_lists(group: str) -> None:
+    words = group.split()
+    bare, listing = cli.parser().parse_args(words), cli.parser().parse_args([*words, "list"])
+    assert (bare.run, bare.changes) == (listing.run, False)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("audit", "--most"),
+        ("waiting", "list", "--most"),
+        ("recoveries", "--days"),
+        ("sources", "add", "billing", "--kind", "api", "--per-minute"),
+        ("tail", "--seconds"),
+    ],
+)
+def test_a_number_of_which_none_makes_no_sense_is_one_or_more(run: Any, words: tuple[str, ...]) -> None:
+    code, _, complaint = run(*words, "0")
+    assert (code, "a whole number, 1 or more" in complaint) == (2, True)
+    assert cli.parser().parse_args([*words, "1"])
+
+
+def test_a_limit_of_none_and_an_hour_less_than_one_have_their_meaning() -> None:
+    assert cli.parser().parse_args(["sessions", "list", "--limit", "0"]).limit == 0
+    assert cli.parser().parse_args(["sources", "rotate", "billing", "--hours", "0"]).hours == 0
 
 
 def test_every_module_of_commands_is_a_command() -> None:
@@ -162,6 +204,17 @@ def test_ctrl_c_gives_back_what_a_look_holds(
     code, _, complaint = run("dead-letters", "redrive", "--all", "--stack", fake.stack)
     assert (code, complaint) == (130, "tocsin: interrupted\n")
     assert len(fake.taken("DeadLetters")) == 1
+
+
+def test_ctrl_c_is_how_a_tail_ends_without_a_word_and_with_no_error(
+    fake: FakeDeployment, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tail, "_begin", interrupted)
+    assert run("tail", "--stack", fake.stack) == (0, "", "")
+    assert "not `tail`" in EXIT_CODES[130]
 
 
 def test_without_credentials_the_operator_is_told_to_log_in(
