@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.fake_deployment import Said
 from tocsin.notify.events.samples import FULL, MINIMAL
+from tocsin.notify.events.schema import DETAIL_TYPES
 from tocsin_console import cli
 from tocsin_console.check import StackFacts, check
 from tocsin_console.errors import ConsoleError, Usage
@@ -100,6 +101,14 @@ def test_a_message_without_a_ticket_is_shown_as_well(said: Said, tmp_path: Path)
     request = {"version": "1", "recipients": [{"phone": "+6281234567890"}], "text": "Your invoice"}
     checked(said, tmp_path, request, "MessageRequested")
     assert "  | Your invoice" in said.lines
+
+
+def test_an_unknown_type_is_told_all_that_are_known(said: Said, tmp_path: Path) -> None:
+    with pytest.raises(ConsoleError, match="would be refused"):
+        checked(said, tmp_path, DETAIL, "TicketDeleted")
+    [line] = [line for line in said.lines if "detail-type" in line]
+    assert line.endswith(f"known are {', '.join(DETAIL_TYPES)}")
+    assert {"TicketCreated", "MessageRequested"} <= set(DETAIL_TYPES)
 
 
 @pytest.mark.parametrize(

@@ -40,11 +40,15 @@ from tocsin.notify.events.event import (
     Unreachable,
 )
 from tocsin.notify.events.file_names import fitted_file_name
+from tocsin.notify.notification import MESSAGE_REQUESTED
 from tocsin.people.numbers import normalise_phone
 
-__all__ = ["MAX_BYTES", "InvalidEvent", "parse_event", "schema"]
+__all__ = ["DETAIL_TYPES", "MAX_BYTES", "InvalidEvent", "parse_event", "schema"]
 
 SCHEMA = Schema("ticket-event.schema.json")
+
+DETAIL_TYPES = (*ROUTES, MESSAGE_REQUESTED)
+"""Of all events that Tocsin plans: those of tickets, and of a message without one."""
 
 
 def parse_event(
@@ -172,7 +176,7 @@ def _envelope_violations(envelope: Mapping[str, Any]) -> Iterator[str]:
     kind = envelope.get("detail-type")
     if kind not in ROUTES:
         shown = f"{kind[:80]!r} is unknown" if isinstance(kind, str) else "is missing"
-        yield f"detail-type: {shown}; known are {', '.join(ROUTES)}"
+        yield f"detail-type: {shown}; known are {', '.join(DETAIL_TYPES)}"
     if "detail" not in envelope:
         yield "detail: is missing"
     elif not isinstance(envelope["detail"], dict):
