@@ -243,6 +243,17 @@ def with_json_moments(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: json_moment(value) if name in names else value for name, value in values.items()}
 
 
+def counted(count: int, many: str) -> str:
+    """How many, with the word for it: `counted(1, "replies")` is "1 reply". `many`: the plural."""
+    return f"{count} {_one(many) if count == 1 else many}"
+
+
+def _one(many: str) -> str:
+    if many.endswith("ies"):
+        return f"{many[:-3]}y"
+    return many.removesuffix("es") if many.endswith("sses") else many.removesuffix("s")
+
+
 def how_long(seconds: float) -> str:
     """A span of time for people, in its largest unit."""
     for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):

@@ -21,7 +21,7 @@ from tocsin_console.connection import UNREACHABLE
 from tocsin_console.doctor.checks import Check, Finding, fault, ok, unknown, warning
 from tocsin_console.doctor.stack import Deployed
 from tocsin_console.look import depth
-from tocsin_console.output import how_long, moment
+from tocsin_console.output import counted, how_long, moment
 from tocsin_console.status import AccountStatus
 
 FEW_PREKEYS: Final = 20
@@ -63,7 +63,7 @@ def _judged(account: AccountStatus) -> Finding:
     saw = f"{account.label} is {account.state}, since {moment((account.since or 0) * 1000)}"
     waiting = sum(account.waiting.values())
     if waiting:
-        saw += f"; {waiting} notifications wait"
+        saw += f"; waiting: {counted(waiting, 'notifications')}"
     if account.well:
         return ok(saw)
     mend = _MENDS.get(account.state, "see the connector's log if it lasts").format(account.account)
@@ -149,7 +149,7 @@ def gather_prekeys(deployed: Deployed) -> dict[str, int]:
 def judge_prekeys(facts: Mapping[str, int]) -> list[Finding]:
     found = [
         warning(
-            f"{account} has {left} one-time prekeys left",
+            f"{account} has {counted(left, 'one-time prekeys')} left",
             "new contacts get sessions without one, and at none left some can't write at all",
             "the connector uploads more at its next login: see its log for 'prekeys'",
         )
@@ -226,7 +226,7 @@ def judge_queues(facts: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
             continue
         age = queue["age"]
         if age is not None and age > MAX_AGE_SECONDS:
-            saw = f"{name}: {queue['messages']} messages, the oldest for {how_long(age)}"
+            saw = f"{name}: {counted(queue['messages'], 'messages')}, the oldest for {how_long(age)}"
             means = "its function can't keep up, or fails on each of them"
             found.append(fault(saw, means, "its log says why; raise its concurrency if it is only busy"))
     told = ", ".join(f"{name} {facts[name]['messages']}" for name in WORKING if name in facts)
@@ -255,9 +255,8 @@ def judge_settings(current: Version) -> list[Finding]:
         saw = f"the stored settings are invalid: {'; '.join(current.reading.problems)}"
         means = "functions and connector go on with the last valid ones"
         return [fault(saw, means, "tocsin settings history, then tocsin settings restore VERSION")]
-    found = [
-        ok(f"version {current.number}, {sum(map(len, current.values.values()))} values differ from defaults")
-    ]
+    own = sum(map(len, current.values.values()))
+    found = [ok(f"version {current.number}, {counted(own, 'values')} other than the defaults")]
     if current.reading.unknown:
         saw = f"this version doesn't know {', '.join(current.reading.unknown)}"
         found.append(warning(saw, "they are ignored", "update the console and the stack, or leave them"))

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from tocsin_console.deployment import Deployment
 from tocsin_console.doctor.checks import Check, Finding, fault, ok, unknown, warning
 from tocsin_console.doctor.planned_parameters import ALONE_ON_SPOT
+from tocsin_console.output import counted
 
 FUNCTIONS: Final = {
     "plan_notifications": "PlanFunctionName",
@@ -278,11 +279,13 @@ def gather_logs(deployed: Deployed) -> dict[str, int]:
 def judge_logs(facts: Mapping[str, int]) -> list[Finding]:
     bad = {group: number for group, number in facts.items() if number}
     if not bad:
-        return [ok(f"no errors within the last hour, in {len(facts)} log groups")]
+        return [ok(f"no errors within the last hour, in {counted(len(facts), 'log groups')}")]
     means = "something failed that nobody foresaw, or that an operator must see"
     return [
         warning(
-            f"{number} errors in {group} within the last hour", means, f"aws logs tail {group} --since 1h"
+            f"{counted(number, 'errors')} in {group} within the last hour",
+            means,
+            f"aws logs tail {group} --since 1h",
         )
         for group, number in bad.items()
     ]
@@ -317,6 +320,7 @@ def gather_alarms(deployed: Deployed) -> dict[str, Any]:
         },
         "subscribed": subscribed,
         "unseen": unseen,
+        "emulated": deployed.deployment.place.is_emulated,
     }
 
 
@@ -326,7 +330,10 @@ def judge_alarms(facts: Mapping[str, Any]) -> list[Finding]:
         return [unknown("the stack's alarms can't be found", "tocsin deploy")]
     silent = [name for name, alarm in alarms.items() if not alarm["on"]]
     subscribe = "tocsin deploy, and give an e-mail address or a topic for alarms"
-    if silent:
+    if silent and facts["emulated"]:
+        saw = f"{len(silent)} of {len(alarms)} alarms tell nobody: a local stack sends no e-mails"
+        found.append(ok(saw))
+    elif silent:
         means = "nobody is told when something breaks at night"
         found.append(warning(f"{len(silent)} of {len(alarms)} alarms tell nobody", means, subscribe))
     for topic, confirmed in facts["subscribed"].items():

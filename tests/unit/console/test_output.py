@@ -20,6 +20,7 @@ from tocsin_console.commands.options import past
 from tocsin_console.output import (
     Output,
     complain,
+    counted,
     how_long,
     iso_moment,
     json_moment,
@@ -249,3 +250,20 @@ def test_a_reader_that_has_enough_ends_the_program_without_a_word() -> None:
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("count", "many", "told"),
+    [
+        (0, "sessions", "0 sessions"),
+        (1, "sessions", "1 session"),
+        (2, "sessions", "2 sessions"),
+        (1, "replies", "1 reply"),
+        (1, "addresses", "1 address"),
+        (1, "devices", "1 device"),
+        (1, "more tries", "1 more try"),
+        (1, "messages", "1 message"),
+    ],
+)
+def test_one_is_counted_in_the_singular(count: int, many: str, told: str) -> None:
+    assert counted(count, many) == told
