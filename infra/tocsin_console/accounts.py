@@ -16,7 +16,7 @@ from tocsin_console.confirm import confirm
 from tocsin_console.connection import look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
-from tocsin_console.output import Output
+from tocsin_console.output import Output, counted
 
 
 def list_accounts(deployment: Deployment, output: Output, *, clock: Callable[[], float] = time.time) -> None:
@@ -83,4 +83,5 @@ def remove(deployment: Deployment, account: str, output: Output, *, yes: bool) -
 def _loss(deployment: Deployment, account: str) -> str:
     waiting = sum(1 for _ in deployment.stores.parking.waiting(account))
     label = deployment.names.label(account)
-    return f"the account {label} will no longer be served, and {waiting} waiting notifications will expire"
+    expire = counted(waiting, "waiting notifications")
+    return f"the account {label} will no longer be served, and {expire} will expire"

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from tocsin.timestamps import from_seconds, iso
 from tocsin_console.deployment import NO_RIGHT, Deployment
-from tocsin_console.output import Output, moment
+from tocsin_console.output import Output, counted, moment
 from tocsin_console.progress import Progress
 
 MOST_TOLD: Final = 20
@@ -71,9 +71,10 @@ class Arrived:
         if untold := self._facts.get("untold"):
             return f"told nobody: its source's mapping drops it ({untold})"
         if planned := self.notifications:
-            return f"planned {len(planned)} notifications: {', '.join(planned)}"
+            return f"planned {counted(len(planned), 'notifications')}: {', '.join(planned)}"
         if lost:
-            return f"told nobody: no usable phone or group of {len(lost)} recipients ({', '.join(lost)})"
+            whom = counted(len(lost), "recipients")
+            return f"told nobody: no usable phone or group of {whom} ({', '.join(lost)})"
         if repeated:
             return (
                 f"told nobody anew: the same ticket, event and revision told {', '.join(repeated)} before. "

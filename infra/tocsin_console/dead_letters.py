@@ -18,12 +18,15 @@ from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
-from tocsin_console.output import Output, iso_moment, json_iso_moment, moment, with_json_moments
+from tocsin_console.output import Output, counted, iso_moment, json_iso_moment, moment, with_json_moments
 from tocsin_console.reasons import REASONS
 from tocsin_console.redriven import tell_what_became
 
 ASKS_ABOVE: Final = 20
 """So many are sent again without a question."""
+
+AUDITED: Final = "dead letters: "
+"""How the audit's lines of redrives and drops begin. That of one that was named ends with its id."""
 
 
 def shown_recipient(recipient: str) -> str:
@@ -240,7 +243,8 @@ def _plan(deployment: Deployment, redriver: Redriver, selection: Selection) -> s
     others = "".join(f"; {count} {what}" for what, count in rest.items())
     more = f"; about {hidden} more can't be read yet: those that match are sent too" if hidden else ""
     return (
-        f"{len(again)} dead letters will be sent again to {people} recipients (account {accounts})"
+        f"{counted(len(again), 'dead letters')} will be sent again to {counted(people, 'recipients')} "
+        f"(account {accounts})"
         f"{others}{more}"
     )
 
@@ -289,7 +293,8 @@ def _report(
         # What was done is written down, however it ended.
         did = counts["redriven"] + counts["dropped"]
         if did and not dry_run:
-            note(deployment, f"dead letters: {_summed(counts)}", count=did)
+            which = f" ({selection.notification})" if selection.notification else ""
+            note(deployment, f"{AUDITED}{_summed(counts)}{which}", count=did)
     output.say(f"{'would be: ' if dry_run else ''}{_summed(counts)}")
     if dry_run and not selection.notification:
         hidden = redriver.box().hidden

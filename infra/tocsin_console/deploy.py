@@ -25,7 +25,7 @@ from tocsin_console.doctor.checks import FaultsFound
 from tocsin_console.doctor.planned_quotas import QUOTA_REQUEST
 from tocsin_console.errors import ConsoleError, Usage
 from tocsin_console.former_parameters import FORMER, taken_over
-from tocsin_console.output import Output, complain
+from tocsin_console.output import Output, complain, counted
 from tocsin_console.questions import QUESTIONS, REGION, STACK, Question, kept_by_default, parameters_of
 from tocsin_console.samconfig import FILE, overrides, pairs, read_samconfig, with_deployment
 from tocsin_console.template_defaults import DEFAULTS, Parameter, declared_parameters
@@ -278,7 +278,7 @@ def _keep(plan: Plan, folder: Path, output: Output) -> None:
     changed = with_deployment(text, plan.place.stack, plan.place.region, plan.frozen)
     if changed != text:
         path.write_text(changed, encoding="utf-8")
-        output.say(f"{FILE} keeps stack, region and {len(plan.frozen)} parameters that differ from defaults")
+        output.say(f"{FILE} keeps stack, region and {counted(len(plan.frozen), 'parameters')} of your own")
     for name in plan.dropped:
         why = f"the setting {FORMER[name][0]} now" if name in FORMER else "a parameter of earlier versions"
         output.say(f"{name} is {why}: {FILE} names it no more")

@@ -6,18 +6,20 @@ recoveries, replies, changes of identity. What is told of keys are numbers and i
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from tocsin.notify.content import Edit, File, Quote, Reaction, Text, Withheld
-from tocsin.notify.events.audience import ROUTES
+from tocsin.notify.events.schema import DETAIL_TYPES
 from tocsin.notify.letters import UNREADABLE
 from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_record
-from tocsin.notify.notification import MESSAGE_REQUESTED, Notification, State
+from tocsin.notify.notification import Notification, State
 from tocsin.notify.redrive import UNREADABLE_RECORD
 from tocsin.notify.refused_events import RefusedEvent
 from tocsin.notify.waiting import WaitingList
@@ -26,7 +28,14 @@ from tocsin.timestamps import from_seconds
 from tocsin_console import masking
 from tocsin_console.arrived import tell_arrived
 from tocsin_console.connection import look
-from tocsin_console.dead_letters import shown_recipient, shown_refused, shown_text, text_json, withheld
+from tocsin_console.dead_letters import (
+    AUDITED,
+    shown_recipient,
+    shown_refused,
+    shown_text,
+    text_json,
+    withheld,
+)
 from tocsin_console.deployment import NO_RIGHT, Deployment
 from tocsin_console.errors import ConsoleError, NeedsAttention, NotFound, Usage
 from tocsin_console.lately import is_person, tell_last
@@ -38,6 +47,13 @@ MAX_LIVES = 100
 """How many notifications of one ticket are printed: the last ones."""
 
 _MAX_ID = 1024
+
+MAX_AUDITED = 1000
+"""How many of the audit's last lines are searched for who dropped a dead letter."""
+
+_DROPS = re.compile(rf"{AUDITED}\d+ redriven, (\d+) dropped|dismissed {AUDITED}(\d+) dismissed")
+"""As the command's line says it, and the page's."""
+
 _ID_LENGTH = 18
 _NO_INDEX = frozenset({"ValidationException", "ResourceNotFoundException"})
 
@@ -152,6 +168,7 @@ def life_of(deployment: Deployment, notification: Notification, clock: Callable[
         state = look(deployment.keys_table, account).state
         return Life(notification, "", state, named=deployment.names.of(account))
     person = stores.people.find(account, notification.recipient_lid or notification.person_name)
+    buried = notification.state is State.FAILED and deployment.redriver().find(notification.id) is not None
     moments = [notification.created_at, *(attempt.at for attempt in notification.attempts)]
     moments += [recovery.since or recovery.at for recovery in notification.recoveries.values()]
     names = dict.fromkeys((*person.ids, *person.names))
@@ -159,7 +176,8 @@ def life_of(deployment: Deployment, notification: Notification, clock: Callable[
         notification,
         person.id,
         look(deployment.keys_table, account, clock).state,
-        buried=notification.state is State.FAILED and deployment.redriver().find(notification.id) is not None,
+        buried=buried,
+        dropped=_dropped(deployment, notification) if notification.failed_at and not buried else "",
         opted_out=person.opted_out_at is not None,
         episodes=tuple(stores.recoveries.of_notification(account, notification.id, moments)),
         replies=tuple(stores.replies.about(account, names, notification.id)),
@@ -170,6 +188,26 @@ def life_of(deployment: Deployment, notification: Notification, clock: Callable[
             else None
         ),
         named=deployment.names.of(account),
+    )
+
+
+def _dropped(deployment: Deployment, notification: Notification) -> str:
+    """What the audit knows of the drop of its dead letter: who named it, or who dropped some since it failed.
+    Empty if nothing is known, or the audit may not be read."""
+    try:
+        lines = islice(deployment.stores.audit.lines(since=notification.failed_at or 0), MAX_AUDITED)
+        drops = [line for line in lines if (found := _DROPS.match(line.what)) and int(found[1] or found[2])]
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in NO_RIGHT:
+            raise
+        return ""
+    for line in drops:
+        if line.what.endswith(f"({notification.id})"):
+            return f"{line.by or 'an operator'} dropped its dead letter at {moment(line.at)}"
+    if not drops:
+        return ""
+    return (
+        "its dead letter can't be seen; some were dropped since it failed: tocsin audit --what 'dead letters'"
     )
 
 
@@ -205,7 +243,7 @@ def _heard(deployment: Deployment) -> str:
     bus, source = (deployment.outputs.get(name, "?") for name in ("EventBusName", "EventSource"))
     return (
         f"Did the ticketing system put it on the bus '{bus}' with the source '{source}', and as one of "
-        f"{', '.join(ROUTES)}, {MESSAGE_REQUESTED}? What has another source or detail-type, the rule doesn't "
+        f"{', '.join(DETAIL_TYPES)}? What has another source or detail-type, the rule doesn't "
         "hand on, and nobody learns of it: 'tocsin check event.json' says what is wrong with it"
     )
 

@@ -16,7 +16,7 @@ from tocsin.timestamps import from_seconds
 from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.errors import ConsoleError, NotFound, Usage
-from tocsin_console.output import Output
+from tocsin_console.output import Output, counted
 from tocsin_console.people import Found, People, message_ids, needs_texts
 
 KEPT = (
@@ -74,8 +74,9 @@ def _loss(found: Found, held: Held, keys: KeysHeld) -> str:
     waiting = f"; {len(held.unended)} that still wait are never sent" if held.unended else ""
     return (
         f"{found.shown(found.person.id)} will be erased for good: the words and addresses of "
-        f"{len(held.notifications)} notifications, {len(held.replies)} replies, {len(held.threads)} threads, "
-        f"{keys.sessions} sessions{waiting}"
+        f"{counted(len(held.notifications), 'notifications')}, {counted(len(held.replies), 'replies')}, "
+        f"{counted(len(held.threads), 'threads')}, "
+        f"{counted(keys.sessions, 'sessions')}{waiting}"
     )
 
 
@@ -89,7 +90,7 @@ def _tell(found: Found, held: Held, counts: dict[str, int], output: Output, *, e
     said = "erased" if erased is not None else "would erase"
     output.say(f"{found.shown(found.person.id)}: {said}")
     for kind, count in counts.items():
-        output.say(f"  {count} {kind.replace('_', ' ')}")
+        output.say(f"  {counted(count, kind.replace('_', ' '))}")
     if found.person.opted_out_at is not None:
         output.say("kept: the opt-out, as a keyed hash of each name: no ticket reaches them")
     for reason in KEPT:
@@ -97,11 +98,12 @@ def _tell(found: Found, held: Held, counts: dict[str, int], output: Output, *, e
     for notification in failed:
         output.say(f"a dead letter may lie there: tocsin dead-letters drop {notification}")
     if held.unreadable:
-        output.say(f"{len(held.unreadable)} records have an unknown form: nobody can tell whose they are")
+        output.say(f"of an unknown form: {counted(len(held.unreadable), 'records')}; nobody can tell whose")
     if erased is not None and erased.left:
-        output.say(f"{erased.left} notifications are in no known state, and were left as they are")
+        output.say(f"left as they are, in no known state: {counted(erased.left, 'notifications')}")
     if erased is not None and erased.in_flight:
+        lay = counted(erased.in_flight, "notifications")
         output.say(
-            f"{erased.in_flight} notifications lay in the queue. A send that had begun may add to their "
-            f"record: run 'tocsin people forget {found.person.id}' again in some minutes"
+            f"in the queue lay {lay}. A send that had begun may add to their record: "
+            f"run 'tocsin people forget {found.person.id}' again in some minutes"
         )

@@ -28,7 +28,7 @@ from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, TimedOut, Usage
 from tocsin_console.look import Look
-from tocsin_console.output import Output, moment, with_json_moments
+from tocsin_console.output import Output, counted, moment, with_json_moments
 
 MAX_HOOKS = 20
 _LOOK_SECONDS = 0.5
@@ -96,7 +96,7 @@ def list_hooks(deployment: Deployment, output: Output) -> None:
         health = endpoint.health
         if health.failures:
             last = f"{moment(health.last_at)}: {health.last_said}"
-            output.say(f"    failed {health.failures} times in a row; last at {last}")
+            output.say(f"    failed {counted(health.failures, 'times')} in a row; last at {last}")
     for identity in odd:
         output.record({"hook": identity, "state": "unreadable"})
         output.say(f"{identity}  can't be opened: you lack the right to the texts' secret, or it was altered")

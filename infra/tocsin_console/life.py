@@ -18,7 +18,7 @@ from tocsin.whatsapp.jid import JID
 from tocsin_console import masking
 from tocsin_console.account_names import Named
 from tocsin_console.dead_letters import shown_recipient
-from tocsin_console.output import how_long, json_moment, moment
+from tocsin_console.output import counted, how_long, json_moment, moment
 
 # What a device's request to send again means.
 COMPLAINTS = {
@@ -74,7 +74,8 @@ NOBODY: Final = Named("")
 @dataclass(frozen=True)
 class Life:
     """A notification and what else is known of it. `account`: the state of its account now. `buried`: whether
-    its dead letter lies in the queue. `user`: the recipient as sessions call them (a LID, once known).
+    its dead letter lies in the queue; `dropped`: what is known of who dropped it. `user`: the recipient as
+    sessions call them (a LID, once known).
     `in_front`: of one that waits, the one at the head of its recipient's line, if that is another.
     `named`: the account with its number and name."""
 
@@ -82,6 +83,7 @@ class Life:
     user: str
     account: str
     buried: bool = False
+    dropped: str = ""
     opted_out: bool = False
     episodes: tuple[RecoveryRecord, ...] = ()
     replies: tuple[Mapping[str, Any], ...] = ()
@@ -193,7 +195,7 @@ def _failed(life: Life) -> str:
     way = (
         f"send it again: tocsin dead-letters redrive {life.notification.id}"
         if life.buried
-        else "its dead letter is no longer in the queue, or can't be seen behind others"
+        else life.dropped or "its dead letter can't be seen: others hide it, or it is gone from the queue"
     )
     return f"given up: {_problem(life.notification) or 'for no known reason'}; {way}"
 
@@ -227,7 +229,7 @@ def _moments(life: Life) -> Iterator[Moment]:
         yield _attempt(attempt, life)
     if one.attempts_dropped:
         last = max((attempt.at for attempt in one.attempts), default=one.created_at)
-        yield Moment(last, "…", f"{one.attempts_dropped} more tries, of which no more is known")
+        yield Moment(last, "…", f"{counted(one.attempts_dropped, 'more tries')}, of which no more is known")
     yield from _ends(one)
     yield from _healings(life)
     for reply in life.replies:
@@ -315,7 +317,11 @@ def _ends(one: Notification) -> Iterator[Moment]:
     if one.overdue_at:
         yield Moment(one.overdue_at, "overdue", "no receipt within the deadline")
     if one.requeued_at:
-        yield Moment(one.requeued_at, "resumed", f"back in the queue after waiting {one.parkings or 1} times")
+        yield Moment(
+            one.requeued_at,
+            "resumed",
+            f"back in the queue after waiting {counted(one.parkings or 1, 'times')}",
+        )
     if one.suppressed_at:
         code = one.last_error.code if one.last_error is not None else ""
         why = _UNSAID[code][1] if code in _UNSAID else "the recipient opted out"

@@ -35,7 +35,7 @@ from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
-from tocsin_console.output import Output, how_long, json_moment, moment, with_json_moments
+from tocsin_console.output import Output, counted, how_long, json_moment, moment, with_json_moments
 
 SOURCES = {
     Source.TICKET: "a ticket wrote to it",
@@ -283,7 +283,7 @@ class _Shown:
     def lines(self, now: float) -> Iterator[str]:
         yield f"person        {self.found.shown(self.found.person.id)}  (account {self.people.account})"
         if self.found.pointer:
-            yield f"              {self.found.shown(self.found.pointer)} is only a name of theirs: followed"
+            yield f"              {self.found.shown(self.found.pointer)} is another name of this person"
         yield from self._names()
         yield from self._consent()
         yield from self._history()
@@ -319,7 +319,8 @@ class _Shown:
             yield f"last reached  by notification {person.last_notification}"
         if person.must_write_first_at is not None:
             since = moment(person.must_write_first_at)
-            yield f"must write    first, since {since}: {len(person.refused)} notifications wait for that"
+            refused = counted(len(person.refused), "notifications")
+            yield f"must write    first, since {since}: {refused} to send then"
         yield f"recoveries    {person.recoveries} since the last receipt"
         for row in self.parked:
             yield f"waits         notification {row.notification}: {row.cause}, due {moment(row.due_at)}"
@@ -342,9 +343,15 @@ class _Shown:
             yield "sessions      none"
             return
         view = self.sessions
-        yield f"sessions      next number {view.next}, last used {_ago(view.used_at, now)}"
+        used = f"last used {_ago(view.used_at, now)}" if view.used_at else "not used yet"
+        yield f"sessions      next number {view.next}, {used}"
         for device in view.devices:
-            ages = f"made {_ago(device.created or 0, now)}, heard {_ago(device.heard_at, now)}"
+            heard = (
+                f"last received from {_ago(device.heard_at, now)}"
+                if device.heard_at
+                else "nothing received from it yet"
+            )
+            ages = f"made {_ago(device.created, now)}, {heard}" if device.created else heard
             kept = f", {device.archived} archived" if device.archived else ""
             yield f"              device {device.device}: index {device.index}, {ages}{kept}"
 
@@ -352,15 +359,15 @@ class _Shown:
         until = self.held.kept_until()
         for kind, count in self.held.counts().items():
             end = f", the last one until {moment(from_seconds(until[kind]))}" if until.get(kind) else ""
-            yield f"kept          {count} {kind.replace('_', ' ')}{end}"
+            yield f"kept          {counted(count, kind.replace('_', ' '))}{end}"
         if self.held.unreadable:
-            yield f"unreadable    {len(self.held.unreadable)} records, of whomever"
-        kinds = ", ".join(f"{count} {kind}" for kind, count in self.keys._asdict().items() if count)
+            yield f"unreadable    {counted(len(self.held.unreadable), 'records')}, of whomever"
+        kinds = ", ".join(counted(count, kind) for kind, count in self.keys._asdict().items() if count)
         yield f"keys table    {kinds or 'nothing'}"
 
 
 def _ago(at: int, now: float) -> str:
-    return f"{how_long(max(now - at, 0))} ago" if at else "never"
+    return f"{how_long(max(now - at, 0))} ago"
 
 
 # -- confirm -----------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from tocsin_console.confirm import confirm
 from tocsin_console.dead_letters import ASKS_ABOVE, demand_known
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NotFound
-from tocsin_console.output import Output, iso_moment, json_iso_moment
+from tocsin_console.output import Output, counted, iso_moment, json_iso_moment
 from tocsin_console.reasons import REASONS_OF_EVENTS, REFUSED_AGAIN
 
 _LONG_NUMBER = re.compile(r"\+?\d(?:[\s().-]?\d){7,}")
@@ -75,7 +75,9 @@ def redrive_refused(
     if not selection.id and not dry_run and not yes:
         count = len({event.body for event in deployment.refused_events.read(selection)})
         if count > ASKS_ABOVE:
-            confirm(lambda: f"{count} refused events will be planned again", yes=False, output=output)
+            confirm(
+                lambda: f"{counted(count, 'refused events')} will be planned again", yes=False, output=output
+            )
     redriven = deployment.refused_events.redrive(selection, dry_run=dry_run)
     _report(redriven, "redriven", deployment, selection, dry_run=dry_run, output=output)
 

@@ -28,7 +28,7 @@ from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
-from tocsin_console.output import Output, how_long, json_moment, moment
+from tocsin_console.output import Output, counted, how_long, json_moment, moment
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def list_sessions(sessions: Sessions, *, most: int, output: Output) -> None:
     more = most and len(found) == most and next(users, None) is not None
     tail = "; there are more: --limit 0 shows all" if more else ""
     output.say()
-    output.say(f"{len(found)} users, {listing.read_units:.0f} read units{tail}")
+    output.say(f"{counted(len(found), 'users')}, {counted(round(listing.read_units), 'read units')}{tail}")
 
 
 def _row(one: UserSummary) -> tuple[object, ...]:
@@ -264,7 +264,7 @@ def _clean_all(sessions: Sessions, *, dry_run: bool, output: Output, yes: bool) 
     if dry_run:
         users, devices = _counted(sessions, output)
         output.record({"would_clean_users": users, "would_clean_devices": devices})
-        output.say(f"would clean {devices} devices of {users} users")
+        output.say(f"would clean {_many(devices, users)}")
         return
     confirm(lambda: _cleaning(sessions, output), yes=yes, output=output)
     users = devices = 0
@@ -277,7 +277,7 @@ def _clean_all(sessions: Sessions, *, dry_run: bool, output: Output, yes: bool) 
         # What was done is written down, however it ended.
         if devices:
             note(sessions.deployment, f"replaced all sessions of {sessions.account}", count=devices)
-    output.say(f"cleaned {devices} devices of {users} users")
+    output.say(f"cleaned {_many(devices, users)}")
 
 
 def _counted(sessions: Sessions, output: Output) -> tuple[int, int]:
@@ -289,12 +289,16 @@ def _counted(sessions: Sessions, output: Output) -> tuple[int, int]:
     return users, devices
 
 
+def _many(devices: int, users: int) -> str:
+    return f"{counted(devices, 'devices')} of {counted(users, 'users')}"
+
+
 def _cleaning(sessions: Sessions, output: Output) -> str:
     users, devices = _counted(sessions, output)
     if not users:
         return ""
     return (
-        f"the sessions of the account '{sessions.account}' with {devices} devices of {users} users will be "
+        f"the sessions of the account '{sessions.account}' with {_many(devices, users)} will be "
         "archived, and the next send to each creates new ones"
     )
 
@@ -358,6 +362,6 @@ def reset_sessions(
 def _resetting(sessions: Sessions, output: Output) -> str:
     users, devices = _counted(sessions, output)
     return (
-        f"all sessions of the account '{sessions.account}' ({devices} devices of {users} users) will be "
+        f"all sessions of the account '{sessions.account}' ({_many(devices, users)}) will be "
         "abandoned for good and its one-time prekeys deleted; the connector logs in again"
     )

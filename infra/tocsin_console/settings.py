@@ -128,7 +128,9 @@ def undo(deployment: Deployment, output: Output, *, clock: Callable[[], float] =
     earlier = [one for one in changes.read_history(deployment.outside_table) if one.number < current.number]
     target = earlier[0].number if earlier else 0
     if not earlier and current.number > 1:
-        raise NotFound("the version before this one is no longer kept: tocsin settings history")
+        raise NotFound(
+            "the version before this one is no longer kept; 'tocsin settings history' lists those that are"
+        )
     restore(deployment, target, output, clock=clock)
 
 
@@ -141,7 +143,9 @@ def restore(
     if number:
         kept = {one.number: one for one in changes.read_history(deployment.outside_table)}
         if number not in kept:
-            raise NotFound(f"there is no version {number} (any more): tocsin settings history")
+            raise NotFound(
+                f"no version {number} of the settings is kept; 'tocsin settings history' lists those that are"
+            )
         if kept[number].reading.problems:
             raise ConsoleError(f"version {number} is invalid: {'; '.join(kept[number].reading.problems)}")
         values = kept[number].values
@@ -153,7 +157,7 @@ def find(name: str) -> Setting[Any]:
     if name in DECLARED:
         return DECLARED[name]
     close = difflib.get_close_matches(name, DECLARED, 1)
-    hint = f"; '{close[0]}'?" if close else "; 'tocsin settings' lists them"
+    hint = f"; did you mean '{close[0]}'?" if close else "; 'tocsin settings' lists them"
     raise NotFound(f"there is no setting '{name}'{hint}")
 
 

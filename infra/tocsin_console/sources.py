@@ -76,6 +76,8 @@ def add(
         _tell_rule(deployment, source, output)
     else:
         tell_key(source, url, key, output)
+    output.say("try it, which sends nothing:")
+    output.say(f"    tocsin sources test {source.name} --sample FILE")
 
 
 def _source(deployment: Deployment, wanted: Wanted, created_at: int) -> Source:

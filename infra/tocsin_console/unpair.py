@@ -20,7 +20,7 @@ from tocsin_console.confirm import confirm
 from tocsin_console.connection import Connection, look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, Interrupted, NotFound, TimedOut
-from tocsin_console.output import Output
+from tocsin_console.output import Output, counted
 from tocsin_console.pair import NO_CONNECTOR, PATIENCE_SECONDS, POLL_SECONDS
 
 WITHDRAWN = "the request is withdrawn: nothing is unlinked, now or later"
@@ -108,7 +108,7 @@ def _loss(deployment: Deployment, account: str, connection: Connection) -> str:
     label = deployment.names.label(account)
     return (
         f"the account {label}, {connection.state}, will be unlinked from its phone and its keys replaced; "
-        f"{waiting} waiting notifications and all new ones wait for the next link, or expire"
+        f"{counted(waiting, 'waiting notifications')} and all new ones wait for the next link, or expire"
     )
 
 

@@ -13,7 +13,7 @@ from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, Usage
-from tocsin_console.output import Output, json_moment, moment
+from tocsin_console.output import Output, counted, json_moment, moment
 
 DEFAULT_SHOWN = 200
 HEADS = (
@@ -96,7 +96,9 @@ def cancel(deployment: Deployment, ids: Sequence[str], output: Output, *, yes: b
     """End them without a dead letter. Returns how many. Raises ConsoleError if none could be, Usage if nobody
     can be asked."""
     chosen = _ids(ids)
-    confirm(lambda: f"{len(chosen)} waiting notifications will never be sent", yes=yes, output=output)
+    confirm(
+        lambda: f"{counted(len(chosen), 'waiting notifications')} will never be sent", yes=yes, output=output
+    )
     waiting_list = WaitingList(deployment.stores)
     return _tell(deployment, [waiting_list.cancel(one) for one in chosen], output)
 

@@ -18,6 +18,8 @@ from tocsin.dynamo.writes import Update
 from tocsin.notify.content import Attachment, Edit, File, Quote, Reaction, Text
 from tocsin.notify.notification import Notification, Problem
 from tocsin.notify.queues import TicketEventsDeadQueue
+from tocsin.notify.redrive import Selection
+from tocsin.notify.store.audit import AuditLine
 from tocsin.tables.notifications import notification_key
 from tocsin_console.errors import NeedsAttention, NotFound, Usage
 from tocsin_console.explain import explain
@@ -412,3 +414,27 @@ def test_who_must_write_first_gets_it_by_itself(functions: WiredFunctions, told:
     life = record(functions, planned, told)
     assert "tocsin people invite" in life["conclusion"]
     assert "Once they write it is sent by itself" in life["conclusion"]
+
+
+# -- a dead letter that was dropped ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        ("dead letters: 0 redriven, 1 dropped, 0 kept ({})", "dewi dropped its dead letter at "),
+        ("dead letters: 0 redriven, 9 dropped, 0 kept", "some were dropped since it failed"),
+        ("dismissed dead letters: 9 dismissed", "some were dropped since it failed"),
+        ("dead letters: 3 redriven, 0 dropped, 0 kept", "others hide it, or it is gone"),
+        ("sending paused", "others hide it, or it is gone"),
+    ],
+)
+def test_of_a_dead_letter_that_is_gone_it_says_what_the_audit_knows(functions, told, what, says):
+    functions.tell(1)
+    notification, _ = deaf(functions)
+    functions.answer_retries()
+    deployment = deployment_of(functions)
+    list(deployment.redriver().drop(Selection(notification=notification.id)))
+    failed_at = deployment.stores.notifications.get(notification.id).failed_at
+    deployment.stores.audit.add(AuditLine(failed_at + 1, "dewi", what.format(notification.id)))
+    assert says in record(functions, notification, told)["conclusion"]

@@ -105,9 +105,9 @@ def test_no_more_is_looked_through_than_the_bound(fake: FakeDeployment) -> None:
         ({}, "names nobody with a phone"),
         ({"untold": "desk: no rule"}, "mapping drops it (desk: no rule)"),
         ({"repeated": ["a" * 18]}, "must count the revision up"),
-        ({"unreachable": ["b" * 18]}, "no usable phone or group of 1 recipients"),
+        ({"unreachable": ["b" * 18]}, "no usable phone or group of 1 recipient ("),
         ({"violations": ["detail: is missing"]}, "was refused: detail: is missing"),
-        ({"notifications": ["c" * 18]}, f"planned 1 notifications: {'c' * 18}"),
+        ({"notifications": ["c" * 18]}, f"planned 1 notification: {'c' * 18}"),
     ],
 )
 def test_what_became_of_an_event_is_said_with_the_reason(facts: dict[str, Any], words: str) -> None:

@@ -120,7 +120,7 @@ def test_a_person_is_shown_by_any_spelling_of_their_number_and_by_their_lid(func
 
 
 def test_a_name_that_only_leads_to_the_person_is_said_to(functions):
-    assert f"              {NUMBER} is only a name of theirs: followed" in show(functions).lines
+    assert f"              {NUMBER} is another name of this person" in show(functions).lines
     assert "followed" not in show(functions, LID_OF_SITI).text
 
 
@@ -129,7 +129,7 @@ def test_what_is_kept_is_told_in_words(functions):
     assert "a ticket wrote to it" in text
     assert "consent       no opt-out" in text
     assert f"number        {NUMBER} is {LID_OF_SITI}: WhatsApp said so" in text
-    assert "kept          1 notifications, the last one until " in text
+    assert "kept          1 notification, the last one until " in text
     assert "kept          2 replies, the last one until " in text
     assert "sessions      next number 1" in text
     assert "2 sessions" in text
@@ -282,7 +282,7 @@ def test_what_still_waits_is_ended_first(functions):
     assert functions.stored(waits).state is functions.stored(queued).state is State.SUPPRESSED
     assert list(functions.stores.parking.waiting(ACCOUNT)) == []
     assert functions.deliver(queued).outcome == "dropped"
-    assert "1 notifications lay in the queue" in said.text
+    assert "in the queue lay 1 notification." in said.text
     assert "Tiket 3" not in texts(functions.siti.devices[0])
 
 
@@ -350,7 +350,7 @@ def test_a_rehearsal_counts_and_changes_nothing(functions):
     said = forget(functions, dry_run=True)
     assert everything(functions) == before
     assert "would erase" in said.text
-    assert "  1 notifications" in said.lines
+    assert "  1 notification" in said.lines
     assert "  2 replies" in said.lines
 
 
@@ -499,4 +499,4 @@ def test_consent_comes_with_each_time_that_they_wrote_of_it(functions: WiredFunc
 
 def test_sessions_come_with_counters_and_ages(functions: WiredFunctions) -> None:
     (first, *_) = [line for line in show(functions).lines if "device 0:" in line]
-    assert re.search(r"index \d+, made .* ago, heard .* ago", first)
+    assert re.search(r"index \d+, made .* ago, last received from .* ago", first)

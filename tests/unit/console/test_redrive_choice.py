@@ -272,6 +272,14 @@ def test_a_dry_run_and_a_run_that_found_nothing_leave_none(fake: FakeDeployment,
     assert audited(fake) == []
 
 
+def test_the_drop_of_one_leaves_a_line_that_names_it(fake: FakeDeployment, said: Said) -> None:
+    one = fake.failed()
+    chosen = Selection(notification=one.id)
+    drop_letters(fake.deployment, chosen, dry_run=False, output=said.output, yes=True)
+    [(_, what, _)] = audited(fake)
+    assert what == f"dead letters: 0 redriven, 1 dropped, 0 kept ({one.id})"
+
+
 def test_dropping_leaves_a_line(fake: FakeDeployment, said: Said) -> None:
     fake.failed()
     fake.refuse(EVENT)

@@ -118,7 +118,9 @@ def test_undo_of_the_first_change_leads_to_the_defaults(fake: FakeDeployment, sa
 def test_with_nothing_to_take_back_it_says_so(fake: FakeDeployment, said: Said) -> None:
     with pytest.raises(NotFound, match="never changed"):
         settings.undo(fake.deployment, said.output)
-    with pytest.raises(NotFound, match="no version 7"):
+    with pytest.raises(
+        NotFound, match="no version 7 of the settings is kept; 'tocsin settings history' lists"
+    ):
         settings.restore(fake.deployment, 7, said.output)
 
 

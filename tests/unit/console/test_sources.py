@@ -56,6 +56,12 @@ def test_a_source_gets_a_key_of_which_only_a_hash_is_stored(deployment: Deployme
     assert source_records.find(deployment, "billing").is_called_with(key, NOW * 1000)
 
 
+def test_whoever_added_one_is_told_how_to_try_it(deployment: Deployment) -> None:
+    said = Said()
+    sources.add(deployment, Wanted("billing", "api"), said.output, clock=lambda: NOW)
+    assert said.lines[-1] == "    tocsin sources test billing --sample FILE"
+
+
 def test_the_key_is_as_random_as_it_is_long(deployment: Deployment) -> None:
     said = Said(as_json=True)
     asked: list[int] = []
