@@ -138,6 +138,10 @@ class Output:
             self.draw(one)
         return len(lines)
 
+    def say_whole(self, text: str) -> None:
+        """One line that somebody copies: it is broken nowhere, however narrow the terminal is."""
+        self.draw(plain(text))
+
     def draw(self, line: str) -> None:
         """One line that holds nothing of other people's, with the console's own colours."""
         if not self.as_json:

@@ -176,7 +176,8 @@ class Guide:
             }
         )
         self._say(*STEPS.format(until=until, page=passkey_code.PAGE).split("\n"))
-        self._say(line, "", LONGER, NO_PASSKEY, f"5. {PROMPT}")
+        self._output.say_whole(line)
+        self._say("", LONGER, NO_PASSKEY, f"5. {PROMPT}")
 
     def _say(self, *lines: str) -> None:
         for line in lines:
@@ -223,7 +224,10 @@ class Guide:
         if self._longer or self._given:
             return
         self._longer = True
-        self._say("", *passkey_code.with_button(step.options or "").split("\n"), "", PROMPT)
+        self._say("")
+        for line in passkey_code.with_button(step.options or "").split("\n"):
+            self._output.say_whole(line)
+        self._say("", PROMPT)
 
     def _on_comparison(self, step: PasskeyStep, text: str) -> None:
         answer = text.strip().lower()

@@ -289,7 +289,7 @@ def test_a_restriction_is_learnt_from_whatsapps_own_word_and_its_end_as_well(
 def test_a_restriction_that_runs_out_ends_by_itself(connectors: RunningConnectors) -> None:
     connectors.start()
     connectors.pair(OWN)
-    connectors.phones.inject("reachout-lock", seconds=3, account=OWN)
+    connectors.phones.inject("reachout-lock", seconds=10, account=OWN)
     connectors.wait_for_state("restricted")
     connectors.wait_for_state("connected")
 

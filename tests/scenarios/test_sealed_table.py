@@ -7,7 +7,7 @@ import pytest
 from tests.support.pages import Page, names_in
 
 PAGE = Page("SEALED.md")
-FOOTHOLDS = 5
+FOOTHOLDS = 6
 
 
 @pytest.mark.parametrize(("path", "name"), PAGE.named)

@@ -37,6 +37,7 @@ END = "<!-- end of session -->\n"
 
 _REWIND = re.compile(r"\x1b\[(\d+)A\x1b\[J")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_PROGRESS = re.compile(r"\r\x1b\[K(?:[^\r\n]*(?=\r\x1b\[K))?")
 _CHALLENGE = re.compile(r'("challenge":")[A-Za-z0-9_-]{43}"')
 _CLOCK = re.compile(r"\b\d\d:\d\d\b")
 _BLOCKS = re.compile(r"^[ █▀▄]*$")
@@ -74,7 +75,7 @@ class Screen:
     def lines(self) -> list[str]:
         """Without colours, as they stand after what was taken back."""
         shown: list[str] = []
-        rest = self._text.replace("\r\n", "\n")
+        rest = _PROGRESS.sub("", self._text).replace("\r\n", "\n")
         while rewind := _REWIND.search(rest):
             shown += rest[: rewind.start()].split("\n")[:-1]
             del shown[-int(rewind.group(1)) :]
