@@ -28,6 +28,9 @@ ASKS_ABOVE: Final = 20
 AUDITED: Final = "dead letters: "
 """How the audit's lines of redrives and drops begin. That of one that was named ends with its id."""
 
+PAGE_DROPPED: Final = f"dropped {AUDITED}"
+"""How the audit's line of a drop on the page begins."""
+
 
 def shown_recipient(recipient: str) -> str:
     """The recipient, masked."""

@@ -30,6 +30,7 @@ from tocsin_console.arrived import tell_arrived
 from tocsin_console.connection import look
 from tocsin_console.dead_letters import (
     AUDITED,
+    PAGE_DROPPED,
     shown_recipient,
     shown_refused,
     shown_text,
@@ -51,7 +52,7 @@ _MAX_ID = 1024
 MAX_AUDITED = 1000
 """How many of the audit's last lines are searched for who dropped a dead letter."""
 
-_DROPS = re.compile(rf"{AUDITED}\d+ redriven, (\d+) dropped|dismissed {AUDITED}(\d+) dismissed")
+_DROPS = re.compile(rf"(?:{AUDITED}|{PAGE_DROPPED})(?:.*, )?(\d+) dropped")
 """As the command's line says it, and the page's."""
 
 _ID_LENGTH = 18
@@ -196,7 +197,7 @@ def _dropped(deployment: Deployment, notification: Notification) -> str:
     Empty if nothing is known, or the audit may not be read."""
     try:
         lines = islice(deployment.stores.audit.lines(since=notification.failed_at or 0), MAX_AUDITED)
-        drops = [line for line in lines if (found := _DROPS.match(line.what)) and int(found[1] or found[2])]
+        drops = [line for line in lines if (found := _DROPS.match(line.what)) and int(found[1])]
     except ClientError as error:
         if error.response["Error"]["Code"] not in NO_RIGHT:
             raise

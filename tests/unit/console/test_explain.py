@@ -424,7 +424,9 @@ def test_who_must_write_first_gets_it_by_itself(functions: WiredFunctions, told:
     [
         ("dead letters: 0 redriven, 1 dropped, 0 kept ({})", "dewi dropped its dead letter at "),
         ("dead letters: 0 redriven, 9 dropped, 0 kept", "some were dropped since it failed"),
-        ("dismissed dead letters: 9 dismissed", "some were dropped since it failed"),
+        ("dropped dead letters: 9 dropped", "some were dropped since it failed"),
+        ("dropped dead letters: 2 left, 9 dropped", "some were dropped since it failed"),
+        ("dropped dead letters: 0 dropped", "others hide it, or it is gone"),
         ("dead letters: 3 redriven, 0 dropped, 0 kept", "others hide it, or it is gone"),
         ("sending paused", "others hide it, or it is gone"),
     ],

@@ -17,7 +17,7 @@ from tocsin.notify.notification import Notification
 from tocsin.notify.redrive import UNREADABLE_RECORD, Done, Redriver, Selection
 from tocsin.notify.refused_events import EventSelection, RefusedEvent
 from tocsin.timestamps import from_seconds
-from tocsin_console.dead_letters import shown_recipient, shown_refused
+from tocsin_console.dead_letters import PAGE_DROPPED, shown_recipient, shown_refused
 from tocsin_console.errors import NotFound
 from tocsin_console.feed.line import Line, line_of
 from tocsin_console.feed.sifting import AUDIENCES, SPANS, Sieve
@@ -158,9 +158,9 @@ def _job(site: Site, verb: str, rows: Sequence[Row]) -> Job[Done]:
 
     def finish(counts: Counter[str], note: str) -> None:
         did = sum(counts.values()) - counts["kept"]
-        what = "sent dead letters again" if verb == "redrive" else "dropped dead letters"
+        what = "sent dead letters again: " if verb == "redrive" else PAGE_DROPPED
         if did:
-            site.note(f"{what}: {_summed(counts)}", count=did, note=note)
+            site.note(f"{what}{_summed(counts)}", count=did, note=note)
 
     job: Job[Done] = Job(VERBS[verb], len(ids), lambda: _steps(redriver, verb, ids), finish)
     whom = Counter(row.whom for row in rows)
