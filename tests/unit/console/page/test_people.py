@@ -16,7 +16,7 @@ def test_somebody_is_found_by_a_number_in_any_form(fake: FakeDeployment, browser
     answer = browser.post("/people", wanted=NUMBER)
     assert answer.status == 200
     assert "consent no opt-out" in answer.text
-    assert "1 notification" in answer.text
+    assert "1 notification," in answer.text
 
 
 def test_the_recipient_of_a_notification_is_found_without_a_number(
