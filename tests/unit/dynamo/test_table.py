@@ -1,4 +1,4 @@
-"""The table contract on memory and on moto, and the names of a cancelled transaction."""
+"""The table contract on memory and on moto."""
 
 from typing import Any
 
@@ -6,16 +6,7 @@ import pytest
 
 from tests.support.table_contract import TableContract, make_dynamo_table
 from tocsin.dynamo.memory import MemoryTable
-from tocsin.dynamo.table import (
-    Conflict,
-    Contention,
-    DynamoTable,
-    IndexedTable,
-    InvalidWrite,
-    Table,
-    TableError,
-    cancelled,
-)
+from tocsin.dynamo.table import DynamoTable, IndexedTable, InvalidWrite, Table
 from tocsin.dynamo.writes import Update
 
 
@@ -50,20 +41,6 @@ class TestDynamoTable(TableContract):
 
     def test_a_repeated_token_is_not_done_twice(self, table: Table) -> None:
         pytest.skip("moto doesn't look at tokens; memory and the emulator do")
-
-
-@pytest.mark.parametrize(
-    ("codes", "meaning"),
-    [
-        (["None", "TransactionConflict"], Contention),
-        (["ThrottlingError", "None"], Contention),
-        (["ConditionalCheckFailed", "TransactionConflict"], Conflict),
-        (["ValidationError", "None"], InvalidWrite),
-        (["None", "SomethingNew"], InvalidWrite),
-    ],
-)
-def test_a_cancelled_transaction_has_a_named_outcome(codes: list[str], meaning: type[TableError]) -> None:
-    assert type(cancelled([{"Code": code} for code in codes])) is meaning
 
 
 def test_in_memory_too_a_transaction_has_a_hundred_members() -> None:
