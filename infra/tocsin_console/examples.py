@@ -36,6 +36,10 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "tocsin console --browser",
         "tocsin console --port 8000",
     ),
+    "tocsin dead-letters": (
+        "tocsin dead-letters",
+        "tocsin dead-letters --queue events",
+    ),
     "tocsin dead-letters drop": (
         "tocsin dead-letters drop --reason not-on-whatsapp --dry-run",
         "tocsin dead-letters drop b9d8b0e03013186c94",
@@ -113,6 +117,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "tocsin send --to 0812-3456-7890 --name Siti",
         "tocsin send --to +6281234567890 --attach photo.jpg",
     ),
+    "tocsin sessions": ("tocsin sessions",),
     "tocsin sessions clean": (
         "tocsin sessions clean 0812-3456-7890 --device 1",
         "tocsin sessions clean --all --dry-run",
@@ -166,6 +171,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "tocsin unpair --account billing",
         "tocsin unpair --withdraw",
     ),
+    "tocsin waiting": ("tocsin waiting", "tocsin waiting --heads"),
     "tocsin waiting cancel": ("tocsin waiting cancel b9d8b0e03013186c94",),
     "tocsin waiting list": ("tocsin waiting list --heads",),
     "tocsin waiting release": ("tocsin waiting release b9d8b0e03013186c94",),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from tocsin_console.commands.options import (
     USER,
     WHEN,
-    add_actions,
     add_command,
+    add_list,
     dry_run_option,
     past,
     reveal_option,
@@ -30,13 +30,16 @@ EVENTS = "events"
 
 
 def register(commands: Commands) -> None:
-    actions = add_actions(commands, "dead-letters", help="show, redrive or drop what could not be delivered")
+    whole, actions = add_list(
+        commands, "dead-letters", run_list, help="list, redrive or drop what could not be delivered"
+    )
     listing = add_command(actions, "list", run_list, changes=False, help="list all, with their reasons")
     showing = add_command(actions, "show", run_show, changes=False, help="show one, with its history")
     showing.add_argument("id", metavar="ID")
     showing.add_argument("--text", action="store_true", help="also show the message's text, or the event")
+    reveal_option(whole)
     for parser in (listing, showing):
-        reveal_option(parser)
+        reveal_option(parser, with_default=False)
     redriving = add_command(
         actions,
         "redrive",
@@ -45,11 +48,11 @@ def register(commands: Commands) -> None:
         help="send again, with all retries; asks before more than 20",
     )
     dropping = add_command(actions, "drop", run_drop, changes=True, help="delete for good")
-    for parser in (listing, showing, redriving, dropping):
+    for parser in (whole, listing, showing, redriving, dropping):
         parser.add_argument(
             "--queue",
             choices=["notifications", EVENTS],
-            default="notifications",
+            default="notifications" if parser is whole else argparse.SUPPRESS,
             help="events: ticket events that were refused, with every violation (default: notifications)",
         )
     wait_option(redriving, seconds=30, what="how long to watch what becomes of each; 0: do not")

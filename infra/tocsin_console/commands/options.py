@@ -29,6 +29,8 @@ _UNIT_SECONDS = {"min": 60, "h": 3600, "d": 86400}
 
 USER = "a phone number, or a JID such as 1234@lid"
 
+WITHOUT_ACTION = "Without an action it lists."
+
 
 class Parser(argparse.ArgumentParser):
     """Raises Usage for a wrong command line, so that it is printed as every other error is, also as JSON."""
@@ -90,9 +92,10 @@ def add_actions(commands: Commands, name: str, **texts: Any) -> Commands:
 
 
 def add_list(commands: Commands, name: str, run: Run, **texts: Any) -> tuple[Parser, Commands]:
-    """Declare a command that groups actions, and without one lists, by `run`. Returns it, and its actions."""
-    parser = add_command(commands, name, run, changes=False, **texts)
-    return parser, parser.add_subparsers(metavar="ACTION")
+    """Declare a command that groups actions, and without one lists, by `run`. Returns it, and its actions.
+    An option that both take has SUPPRESS as default in `list`: else that default would override."""
+    parser = add_command(commands, name, run, changes=False, description=WITHOUT_ACTION, **texts)
+    return parser, parser.add_subparsers(metavar="[ACTION]")
 
 
 def deployment_options(parser: argparse.ArgumentParser, *, with_defaults: bool) -> None:

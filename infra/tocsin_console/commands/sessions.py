@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from tocsin_console.commands.options import (
     USER,
     account_option,
-    add_actions,
     add_command,
+    add_list,
     count,
     dry_run_option,
     reveal_option,
@@ -25,13 +25,16 @@ if TYPE_CHECKING:
 
 
 def register(commands: Commands) -> None:
-    actions = add_actions(
-        commands, "sessions", help="show, archive or reset the sessions with recipients' devices"
+    whole, actions = add_list(
+        commands, "sessions", run_list, help="list, archive or reset the sessions with recipients' devices"
     )
     listing = add_command(
         actions, "list", run_list, changes=False, help="list all users, with counters and ages"
     )
-    listing.add_argument("--limit", type=count, default=100, help="at most so many (default 100; 0: all)")
+    for parser, limit in ((whole, 100), (listing, argparse.SUPPRESS)):
+        parser.add_argument(
+            "--limit", type=count, default=limit, help="at most so many (default 100; 0: all)"
+        )
     showing = add_command(
         actions, "show", run_show, changes=False, help="show the sessions with one user, by device"
     )
@@ -50,10 +53,12 @@ def register(commands: Commands) -> None:
         changes=True,
         help="abandon all sessions, as after a restored backup; the link to the phone stays",
     )
+    account_option(whole)
     for parser in (listing, showing, cleaning, resetting):
-        account_option(parser)
+        account_option(parser, with_default=False)
+    reveal_option(whole)
     for parser in (listing, showing):
-        reveal_option(parser)
+        reveal_option(parser, with_default=False)
     for parser in (cleaning, resetting):
         dry_run_option(parser)
         yes_option(parser)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from tocsin_console.commands.options import add_command, count, reveal_option, scope_of
+from tocsin_console.commands.options import add_command, add_list, count, reveal_option, scope_of
 from tocsin_console.output import Output
 
 if TYPE_CHECKING:
@@ -14,11 +14,9 @@ if TYPE_CHECKING:
 
 
 def register(commands: Commands) -> None:
-    # Without an action it lists them.
-    listing = add_command(
-        commands, "settings", run_list, changes=False, help="list or change settings; nothing is deployed"
+    listing, actions = add_list(
+        commands, "settings", run_list, help="list or change settings; nothing is deployed"
     )
-    actions = listing.add_subparsers(metavar="ACTION")
     looking = [
         add_command(actions, "list", run_list, changes=False, help="list all, and who changed what"),
         add_command(actions, "history", run_history, changes=False, help="list the last changes"),

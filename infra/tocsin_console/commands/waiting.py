@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from tocsin_console.commands.options import (
     account_option,
-    add_actions,
     add_command,
+    add_list,
     at_least_one,
     reveal_option,
     yes_option,
@@ -21,18 +21,14 @@ if TYPE_CHECKING:
 
 
 def register(commands: Commands) -> None:
-    actions = add_actions(
-        commands, "waiting", help="show what waits and who is in front, release or cancel it"
+    whole, actions = add_list(
+        commands, "waiting", run_list, help="list what waits and who is in front, release or cancel it"
     )
     listing = add_command(
         actions, "list", run_list, changes=False, help="list what waits, oldest first, with its place in line"
     )
-    account_option(listing)
-    listing.add_argument(
-        "--heads", action="store_true", help="only those at the head of their recipient's line"
-    )
-    listing.add_argument("--most", type=at_least_one, default=200, help="print so many (default 200)")
-    reveal_option(listing)
+    for parser, with_default in ((whole, True), (listing, False)):
+        _list_options(parser, with_default=with_default)
     releasing = add_command(actions, "release", run_release, changes=True, help="let it go within a minute")
     cancelling = add_command(
         actions, "cancel", run_cancel, changes=True, help="never send it; what is behind it goes on"
@@ -40,6 +36,23 @@ def register(commands: Commands) -> None:
     for parser in (releasing, cancelling):
         parser.add_argument("ids", metavar="ID", nargs="+", help="a notification's id")
     yes_option(cancelling)
+
+
+def _list_options(parser: argparse.ArgumentParser, *, with_default: bool) -> None:
+    account_option(parser, with_default=with_default)
+    parser.add_argument(
+        "--heads",
+        action="store_true",
+        default=False if with_default else argparse.SUPPRESS,
+        help="only those at the head of their recipient's line",
+    )
+    parser.add_argument(
+        "--most",
+        type=at_least_one,
+        default=200 if with_default else argparse.SUPPRESS,
+        help="print so many (default 200)",
+    )
+    reveal_option(parser, with_default=with_default)
 
 
 def run_list(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:

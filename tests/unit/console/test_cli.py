@@ -152,7 +152,7 @@ def test_exit_codes_and_errors_are_for_people_and_programs(
     "words",
     [
         (),
-        ("dead-letters",),
+        ("people",),
         ("dead-letters", "redrive"),
         ("dead-letters", "redrive", "ID", "--all"),
         ("send",),

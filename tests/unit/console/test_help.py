@@ -27,7 +27,8 @@ def commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParse
                 yield from commands(inner)
 
 
-ALL = {command.prog: command for command in commands(cli.parser())}
+PARSER = cli.parser()
+ALL = {command.prog: command for command in commands(PARSER)}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -45,7 +46,7 @@ def test_no_example_is_of_a_command_that_is_gone() -> None:
 def test_every_example_is_a_command_line(line: str) -> None:
     command = re.search(r"tocsin [^|>)]*", line)
     assert command is not None
-    args = cli.parser().parse_args(shlex.split(command.group())[1:])
+    args = PARSER.parse_args(shlex.split(command.group())[1:])
     if demand := getattr(args, "demand", None):
         demand(args)
 
@@ -53,6 +54,30 @@ def test_every_example_is_a_command_line(line: str) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_every_command_can_show_utc_and_speak_json(name: str) -> None:
     assert {"--utc", "--json"} <= ALL[name]._option_string_actions.keys()
+
+
+LISTS = [name for name in ALL if name.endswith(" list")]
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_without_its_action_a_command_lists(name: str) -> None:
+    whole, listing = ALL.get(name.removesuffix(" list")), ALL[name]
+    assert whole is not None, f"{name.removesuffix(' list')!r} alone is a usage error"
+    assert whole.get_default("run") is listing.get_default("run")
+    assert listing._option_string_actions.keys() <= whole._option_string_actions.keys()
+    assert "Without an action it lists." in whole.format_help()
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_an_option_before_the_action_counts_as_one_behind_it(name: str) -> None:
+    command = name.removesuffix(" list")
+    for option, action in ALL[name]._option_string_actions.items():
+        if option in {"-h", "--help"}:
+            continue
+        given = [option] if action.nargs == 0 else [option, "events" if action.choices else "7"]
+        before = PARSER.parse_args([*command.split()[1:], *given, "list"])
+        behind = PARSER.parse_args([*name.split()[1:], *given])
+        assert before == behind, option
 
 
 def codes() -> set[int]:
