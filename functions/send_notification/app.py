@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any
 from tocsin.bootstrap.later import Later
 from tocsin.bootstrap.send_notification import delivery
 from tocsin.notify.config import SendConfig
-from tocsin.notify.delivery import Delivery, Verdict
+from tocsin.notify.delivery import Delivery
 from tocsin.notify.lanes import MAX_LANES, Lane, Lanes, Record, Tried
 from tocsin.notify.queues import Order
 from tocsin.notify.redelivery import Redelivery
-from tocsin.notify.verdict import UNREADABLE
+from tocsin.notify.verdict import UNREADABLE, Verdict
 from tocsin.telemetry import Telemetry
 
 if TYPE_CHECKING:

@@ -21,11 +21,11 @@ from tests.support.wired_functions import WiredFunctions
 from tests.support.wired_steps import changed, our_bundle
 from tocsin.accounts.state import AccountState
 from tocsin.multidevice.identity import NUMBER_MOVED
-from tocsin.notify.delivery import Verdict
 from tocsin.notify.parking import Maintainer
 from tocsin.notify.planning import spellings_of
 from tocsin.notify.queues import Order
 from tocsin.notify.store.replies import open_reply
+from tocsin.notify.verdict import Verdict
 from tocsin.people.numbers import same_person_key
 from tocsin.people.person import Name, Source
 from tocsin.tables.names import user_of

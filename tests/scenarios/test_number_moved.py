@@ -15,8 +15,8 @@ from tests.support.wired_steps import changed, orders, our_bundle
 from tocsin.multidevice.identity import NUMBER_MOVED
 from tocsin.multidevice.numbers import NUMBER_DOUBTED, QUESTIONS_PER_HOUR, SEND
 from tocsin.notify.content import Edit
-from tocsin.notify.delivery import Verdict
 from tocsin.notify.notification import Notification, State
+from tocsin.notify.verdict import Verdict
 from tocsin.people.person import Name, Source
 from tocsin.whatsapp.jid import JID, LID, PN
 from tocsin.whatsapp.node import Node

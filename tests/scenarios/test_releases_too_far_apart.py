@@ -8,8 +8,8 @@ from tests.support.memory_aws import MemoryAws
 from tests.support.paired_account import ACCOUNT, Lease
 from tests.support.wired_functions import WiredFunctions, texts
 from tocsin.connector_client import protocol
-from tocsin.notify.delivery import Verdict
 from tocsin.notify.notification import State
+from tocsin.notify.verdict import Verdict
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from tocsin.keys import profile, reserve
 from tocsin.multidevice.account import Account
 from tocsin.multidevice.leased_connectors import LeasedConnectors
 from tocsin.multidevice.socket import RememberedLeases
-from tocsin.notify.delivery import Verdict
 from tocsin.notify.parking import Maintainer
+from tocsin.notify.verdict import Verdict
 from tocsin.tables.keys import credentials_key, lease_key, outbound_key
 
 PLENTY = 900.0

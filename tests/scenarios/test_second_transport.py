@@ -16,7 +16,7 @@ from tests.support.streams import image_of
 from tocsin.notify.config import PlanConfig
 from tocsin.notify.content import Edit, Text
 from tocsin.notify.dead_letters import DeadLetters
-from tocsin.notify.delivery import Delivery, Verdict
+from tocsin.notify.delivery import Delivery
 from tocsin.notify.events.samples import MINIMAL, sample_body
 from tocsin.notify.failure import Permanent, Recover, Retry, Wait
 from tocsin.notify.notification import Notification, State
@@ -28,6 +28,7 @@ from tocsin.notify.receipts import Receipts
 from tocsin.notify.replies import Replies
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.template import Templates
+from tocsin.notify.verdict import Verdict
 from tocsin.tables.names import user_of
 from tocsin.tables.notifications import notification_key
 

@@ -23,11 +23,11 @@ from tocsin.accounts.whereabouts import LeaseRefused, read_whereabouts
 from tocsin.dynamo.writes import Item
 from tocsin.keys.high_water_mark import read_high_water_mark
 from tocsin.notify.content import Attachment, Edit, File, Preview, Reaction, Text
-from tocsin.notify.delivery import Verdict
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.store.codec import item_of_notification
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.threads import Thread
+from tocsin.notify.verdict import Verdict
 from tocsin.tables.notifications import notification_key, waiting_key
 
 AROUND = frozen("around")

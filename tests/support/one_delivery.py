@@ -11,13 +11,15 @@ from tests.support.notifications import a_notification, an_id
 from tests.support.sealed_texts import TEXTS
 from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
-from tocsin.notify.delivery import Delivery, Verdict
+from tocsin.notify.delivery import Delivery
 from tocsin.notify.failure import Failure, Wait
 from tocsin.notify.notification import Notification
 from tocsin.notify.parking import NotTold
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, Order
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.transport import Address, Outgoing, Sent
+from tocsin.notify.verdict import Verdict
+from tocsin.settings.reader import unchanged_settings
 
 NOW = 1_800_000_000
 
@@ -64,11 +66,13 @@ class Scene:
         self.now = float(NOW)
         self.stores = Stores(aws.notifications_table, aws.keys_table, texts=TEXTS, clock=lambda: self.now)
         self.transport = ScriptedTransport()
+        self.settings = unchanged_settings
         self.delivery = Delivery(
             self.stores,
             DeadLetters(self.stores, DeadLettersQueue(aws.sqs, aws.queues["dead-letters"])),
             self.transport,
             NotificationsQueue(aws.sqs, aws.queues["notifications"]),
+            settings=lambda: self.settings(),
             clock=lambda: self.now,
             jitter=lambda low, high: 1.0,
         )

@@ -21,7 +21,7 @@ from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Item, Key, Value
 from tocsin.multidevice.refusals import failure_of_ack, failure_of_connector
 from tocsin.notify.dead_letters import DeadLetters
-from tocsin.notify.delivery import Delivery, Verdict
+from tocsin.notify.delivery import Delivery
 from tocsin.notify.failure import Failure, Wait
 from tocsin.notify.hold import FIRST_CONTACT_CODES
 from tocsin.notify.notification import Notification
@@ -29,6 +29,7 @@ from tocsin.notify.parking import Maintainer, Report
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, Order
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.transport import Address, Outgoing, Sent
+from tocsin.notify.verdict import Verdict
 from tocsin.settings.values import Settings
 from tocsin.tables.names import is_group, user_of
 from tocsin.whatsapp.node import Node
@@ -165,13 +166,13 @@ class PacedWorld:
             for name in self.accounts
         }
         self.queue = _Orders(self.orders)
-        dead_letters = DeadLetters(self.stores, DeadLettersQueue(self.sqs, "dead-letters.fifo"))
+        self.dead_letters = DeadLetters(self.stores, DeadLettersQueue(self.sqs, "dead-letters.fifo"))
         about: dict[str, Any] = {"settings": lambda: self.settings, "clock": lambda: self.now}
-        self.delivery = Delivery(self.stores, dead_letters, self.server, self.queue, **about)
+        self.delivery = Delivery(self.stores, self.dead_letters, self.server, self.queue, **about)
         self.maintainer = Maintainer(
             self.stores,
             self.queue,
-            dead_letters,
+            self.dead_letters,
             self.server,
             counts=lambda account: self.holds[account].pacer.ledger.to_item(),
             **about,

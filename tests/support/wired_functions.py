@@ -24,13 +24,14 @@ from tocsin.multidevice.receipt_accounts import ReceiptAccounts
 from tocsin.multidevice.retries import RetryReceiptHandler
 from tocsin.notify.content import Text
 from tocsin.notify.dead_letters import DeadLetters
-from tocsin.notify.delivery import Delivery, Verdict
+from tocsin.notify.delivery import Delivery
 from tocsin.notify.notification import Notification
 from tocsin.notify.planning import spellings_of
 from tocsin.notify.queues import DeadLettersQueue, NotificationsQueue, Order
 from tocsin.notify.receipts import Receipts
 from tocsin.notify.replies import Replies
 from tocsin.notify.store.stores import Stores
+from tocsin.notify.verdict import Verdict
 from tocsin.whatsapp.encoder import encode
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.receipts import is_report

@@ -31,7 +31,7 @@ KEPT = {
     "layers/core/tocsin/multidevice/inbound/receipt_messages.py:_heard": "in the report, which `tell` logs",
     "layers/core/tocsin/multidevice/inbound/receipts.py:one_by_one": "it is the result",
     "layers/core/tocsin/multidevice/inbound/receipts.py:_grouped": "in the report, which `tell` logs",
-    "layers/core/tocsin/notify/delivery.py:_note_bug": "the bug itself is raised right after it",
+    "layers/core/tocsin/notify/attempts.py:note_bug": "the bug itself is raised right after it",
     "layers/core/tocsin/notify/unreadable.py:is_one": "whoever asks raises what it caught first",
 }
 """File and function → where it is told instead."""

@@ -21,10 +21,10 @@ from tests.support.wired_functions import WiredFunctions, texts
 from tocsin import aws
 from tocsin.bootstrap.send_notification import delivery
 from tocsin.notify.config import Environment, MissingVariable, SendConfig
-from tocsin.notify.delivery import Verdict
 from tocsin.notify.lanes import Lane, Record
 from tocsin.notify.queues import Order
 from tocsin.notify.redelivery import Redelivery
+from tocsin.notify.verdict import Verdict
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from tests.support.templates import resources
 from tests.support.wired_functions import WiredFunctions
 from tocsin.multidevice.inbound.receipt_messages import BatchReport
 from tocsin.multidevice.inbound.receipts import Recorded
-from tocsin.notify.delivery import Verdict
 from tocsin.notify.lanes import Record, Tried
 from tocsin.notify.planning import Planned
 from tocsin.notify.queues import Order
+from tocsin.notify.verdict import Verdict
 
 QUERIES = {
     key.removesuffix("Query"): one["Properties"]["QueryString"]

@@ -14,7 +14,7 @@ def test_what_was_refused_goes_out_in_the_order_in_which_it_was_planned() -> Non
     tickets = [a_notification(id=an_id(number), created_at=world.now_ms + number) for number in range(8)]
     for one in tickets:
         world.stores.notifications.put_new(one)
-        world.delivery._bury(one, refusal())
+        world.dead_letters.bury(one, refusal(), world.now_ms)
         world.stores.people.note_must_write_first("default", one.person_name, one.id, world.now_ms)
     cold = ColdRecipients(world.stores, world.queue, clock=lambda: world.now)
     assert cold.may_write_to("default", tickets[0].person_name) == len(tickets)
@@ -27,7 +27,7 @@ def test_one_whose_record_cannot_be_read_keeps_no_other_from_going_out() -> None
     odd, sound = (a_notification(id=an_id(number), created_at=world.now_ms + number) for number in range(2))
     for one in (odd, sound):
         world.stores.notifications.put_new(one)
-        world.delivery._bury(one, refusal())
+        world.dead_letters.bury(one, refusal(), world.now_ms)
         world.stores.people.note_must_write_first("default", one.person_name, one.id, world.now_ms)
     world.stores.notifications._table.update(Update(notification_key(odd.id), remove=("ticket_id",)))
     cold = ColdRecipients(world.stores, world.queue, clock=lambda: world.now)

@@ -11,13 +11,13 @@ from tests.support.one_delivery import NOW, USER, Scene
 from tests.support.receipts import mark_receipt
 from tests.support.settings import chosen
 from tocsin.dynamo.writes import Put, Update
-from tocsin.notify.delivery import Verdict
 from tocsin.notify.failure import Permanent, Recover, Retry, Wait
 from tocsin.notify.notification import Problem, State
 from tocsin.notify.queues import Order
 from tocsin.notify.store.texts import SEALED
 from tocsin.notify.texts.consent import CONSENT_WITHDRAWN
 from tocsin.notify.transport import Address, Outgoing, Sent
+from tocsin.notify.verdict import Verdict
 from tocsin.tables.keys import address_key
 from tocsin.tables.notifications import notification_key
 
@@ -50,7 +50,7 @@ def test_an_order_is_sent_and_recorded_with_its_numbers(scene):
 )
 def test_the_stream_shows_it_only_to_who_asked_for_that_step(scene, steps, outcome):
     """What carries no outcome passes the stream's filter unseen, and starts no function."""
-    scene.delivery._settings = chosen(outcome_events=steps)
+    scene.settings = chosen(outcome_events=steps)
     scene.deliver()
     assert scene.aws.notifications_table.get(notification_key(scene.planned.id)).get("outcome") == outcome
 
@@ -86,7 +86,7 @@ def test_one_in_front_whose_record_cannot_be_read_holds_up_nobody(scene):
 
 
 def test_an_error_that_is_not_the_record_s_is_raised_and_brings_it_again(scene):
-    scene.delivery._transport = None
+    scene.transport.script = [AttributeError("a bug")]
     with pytest.raises(AttributeError):
         scene.deliver(9)
     assert scene.letters() == []
@@ -104,7 +104,7 @@ def test_who_cannot_read_the_settings_sends_nothing(scene):
     def away():
         raise ConnectionError
 
-    scene.delivery._settings = away
+    scene.settings = away
     with pytest.raises(ConnectionError):
         scene.deliver()
     assert scene.transport.sent == []

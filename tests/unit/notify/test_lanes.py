@@ -14,11 +14,12 @@ import pytest
 
 from tests.support.memory_aws import MemoryAws
 from tests.support.one_delivery import Scene
-from tocsin.notify.delivery import MAX_TRIES, Verdict
+from tocsin.notify.attempts import MAX_TRIES
 from tocsin.notify.lanes import Lanes, Record
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.queues import Order
 from tocsin.notify.transport import Outgoing, Sent
+from tocsin.notify.verdict import Verdict
 
 SENT = Verdict("sent")
 

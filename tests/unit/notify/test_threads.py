@@ -18,7 +18,6 @@ from tocsin.dynamo.writes import Delete
 from tocsin.notify.config import Environment, PlanConfig
 from tocsin.notify.content import Edit, Text
 from tocsin.notify.dead_letters import DeadLetters
-from tocsin.notify.delivery import Verdict
 from tocsin.notify.events.samples import sample_body
 from tocsin.notify.failure import Wait
 from tocsin.notify.notification import Notification, Problem, State
@@ -26,6 +25,7 @@ from tocsin.notify.planning import Planner
 from tocsin.notify.queues import DeadLettersQueue, Order, TicketEventsDeadQueue
 from tocsin.notify.texts.template import Templates
 from tocsin.notify.threads import EDIT_SECONDS
+from tocsin.notify.verdict import Verdict
 from tocsin.tables.notifications import notification_key
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.proto.message_pb2 import Message

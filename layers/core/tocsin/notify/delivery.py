@@ -1,10 +1,9 @@
-"""One notification from the queue to the server's ack, or to wherever its failure sends it.
+"""One notification from the queue to the server's ack, or to wherever it goes instead.
 
-    planned ── check ── send ── ack ──▶ sent
-                 │        ├── Wait ────▶ parked, no retry spent
-                 │        ├── Recover ─▶ sent again at once, after the repair
-                 └─ Wait  ├── Retry ───▶ back into the queue for the audience's delay
-                          └── Permanent, or retries used up ──▶ dead letter
+    planned ── believed? ── who is it? ── may it go now? ── `attempts`: send, and what each failure leads to
+                  │             │               └── parked, or suppressed
+                  │             └── rerouted into their lane, parked behind an earlier one, or suppressed
+                  └── dropped
 
 An order that the queue brings again is tried under a count in its record, and from the second such try on
 alone: whoever killed the process ends in the dead letters, and nobody who happened to be with it.
@@ -25,26 +24,17 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from tocsin.notify.cold import MUST_WRITE_FIRST, is_barred, note, refusal
-from tocsin.notify.content import WITHHELD, Content, Edit, Withheld
-from tocsin.notify.dead_letters import (
-    CRASHED,
-    MALFORMED_ORDER,
-    UNREADABLE_RECORD,
-    DeadLetters,
-    attempt_of,
-    problem_of,
-)
-from tocsin.notify.failure import Bug, Failure, Permanent, Recover, Retry, Wait
-from tocsin.notify.gate import BEHIND, Gate, hurry_before, is_digestible, was_collected
-from tocsin.notify.hold import HELD_TOO_LONG, NUMBER_MOVED, Hold, held_until, is_hopeless
+from tocsin.notify.attempts import Attempts, Recipient
+from tocsin.notify.cold import is_barred, refusal
+from tocsin.notify.content import WITHHELD, Edit, Withheld
+from tocsin.notify.dead_letters import MALFORMED_ORDER, UNREADABLE_RECORD, DeadLetters
+from tocsin.notify.failure import Permanent, Wait
+from tocsin.notify.gate import BEHIND, Gate, hurry_before, was_collected
+from tocsin.notify.hold import NUMBER_MOVED
 from tocsin.notify.judgements import (
-    attempt_of_sent,
-    earlier_codes,
     expiry_of,
     is_answer,
     is_editable_by,
@@ -56,9 +46,7 @@ from tocsin.notify.judgements import (
     wrong_place,
 )
 from tocsin.notify.notification import (
-    SELF_TEST,
     WOULD_HAVE_BEEN_SENT,
-    Attempt,
     Notification,
     Problem,
     State,
@@ -68,28 +56,17 @@ from tocsin.notify.notification import (
 from tocsin.notify.queues import NotificationsQueue, Order
 from tocsin.notify.store.stores import SendView, Stores
 from tocsin.notify.store.transition import NotificationMissing
-from tocsin.notify.transport import UNPROVEN_DEVICE, Address, Outgoing, Sent, Transport
+from tocsin.notify.transport import Transport
 from tocsin.notify.unreadable import UnreadableOrders
-from tocsin.notify.verdict import POSTPONED, UNREADABLE, Stopped
-from tocsin.notify.verdict import Verdict as Verdict
+from tocsin.notify.verdict import UNREADABLE, Stopped, Verdict
 from tocsin.pace.causes import DIGESTED
 from tocsin.people.person import Name, Person, Source
-from tocsin.settings.declared import (
-    DELIVERY_DEADLINE_SECONDS,
-    NEW_NUMBER_SINCE,
-    OUTCOME_EVENTS,
-    RETRIES,
-    RETRY_DELAY_SECONDS,
-)
+from tocsin.settings.declared import NEW_NUMBER_SINCE
 from tocsin.settings.reader import CurrentSettings, unchanged_settings
 from tocsin.tables.names import id_of_message, is_lid, user_of
 from tocsin.timestamps import from_seconds
 
 log = logging.getLogger(__name__)
-
-MAX_TRIES = 8
-"""Tries of one order that end without a word, beside the first one, before it is given up: crashes, and what
-nobody foresaw."""
 
 IN_LINE = (State.PLANNED, State.WAITING)
 
@@ -114,14 +91,15 @@ class Delivery:
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._stores = stores
-        self._dead_letters = dead_letters
         self._unreadable = UnreadableOrders(stores, dead_letters)
         self._transport = transport
         self._queue = queue
         self._settings = settings
         self._clock = clock
-        self._jitter = jitter
         self._gate = Gate()
+        self._attempts = Attempts(
+            stores, dead_letters, transport, self._gate, settings=settings, now_ms=self._now_ms, jitter=jitter
+        )
 
     def deliver(
         self, order: Order, receives: int = 1, *, lane: str | None = None, alone: bool = True
@@ -137,7 +115,7 @@ class Delivery:
             if self._unreadable.is_one(order.notification):
                 again = self._unreadable.put_aside(order, receives, self._now_ms())
                 return Verdict(UNREADABLE, UNREADABLE_RECORD.code, again_after=again)
-            self._note_bug(order.notification, error)
+            self._attempts.note_bug(order.notification, error)
             raise
 
     def refuse(self, body: str, lane: str | None, message_id: str) -> Verdict:
@@ -166,7 +144,7 @@ class Delivery:
         if stale:
             return Verdict("dropped", stale)
         if receives - 1 > notification.retries_used:
-            counted = self._count_try(notification, receives, alone)
+            counted = self._attempts.begin(notification, receives, alone)
             if isinstance(counted, Verdict):
                 return counted
             notification = counted
@@ -178,29 +156,26 @@ class Delivery:
         if address is not None:
             notification = replace(notification, recipient_lid=address.lid or notification.recipient_lid)
         if notification.expired(self._now_ms()):
-            return self._bury(notification, expiry_of(notification))
+            return self._attempts.bury(notification, expiry_of(notification))
         if isinstance(notification.content, Withheld):
             why = notification.content.why
-            return self._bury(notification, Permanent(why, WITHHELD[why]))
+            return self._attempts.bury(notification, Permanent(why, WITHHELD[why]))
         found = self._person(notification, view.person, address.user if address else None)
         if isinstance(found, Verdict):
             return found
         notification = replace(notification, person=found.id)
         if is_barred(notification, found):
-            return self._bury(notification, self._noted(notification, found, refusal()))
+            return self._attempts.refuse(notification, found, refusal())
         now = self._now_ms()
         judged = self._gate.judge(notification, found, self._settings(), now, resumed=order.resumed)
         if isinstance(judged, Wait):
-            return self._park(notification, judged)
+            return self._attempts.park(notification, judged)
         if judged is not None:
             return self._suppress(notification, judged, outcome=WOULD_HAVE_BEEN_SENT)
-        send = partial(
-            self._try,
-            person=found,
-            address=address,
-            resumed=order.resumed,
-            first_contact=is_first_contact(notification, found),
+        recipient = Recipient(
+            found, address, is_first_contact(notification, found), on_located=self._check_located
         )
+        send = partial(self._attempts.send, to=recipient, resumed=order.resumed)
         content = notification.content
         if was_collected(notification):
             verdict = self._say_together(notification, found, send)
@@ -246,7 +221,7 @@ class Delivery:
             if notification.urgent:
                 hurry_before(notification, person, self._stores, self._now_ms())
             behind = Wait(BEHIND, "an earlier one to the same recipient waits")
-            return self._park(notification, behind, earlier)
+            return self._attempts.park(notification, behind, earlier)
         return person
 
     def _joined(self, notification: Notification, person: Person, user: str) -> Person:
@@ -339,150 +314,6 @@ class Delivery:
             if earlier.recipient == notification.recipient or earlier.recipient not in moved:
                 return earlier
         return None
-
-    def _try(
-        self,
-        notification: Notification,
-        person: Person,
-        address: Address | None,
-        resumed: bool,
-        first_contact: bool,
-        content: Content | None = None,
-    ) -> Verdict:
-        """Send (`content`, if it is not said as it is stored); recoveries go round at once, everything else
-        ends the order's turn."""
-        while True:
-            outgoing = Outgoing(
-                account=notification.account,
-                recipient=notification.recipient,
-                notification=notification.id,
-                content=content or notification.content,
-                address=address,
-                earlier=earlier_codes(notification),
-                resumed=resumed,
-                recheck=notification.redriven > 0,
-                first_contact=first_contact,
-                audience=notification.audience,
-                urgent=notification.urgent or notification.hurried,
-                digestible=is_digestible(notification),
-                on_located=partial(self._check_located, notification, person),
-            )
-            try:
-                self._transport.check(notification.account, resumed=resumed)
-                sent = self._transport.send(outgoing)
-            except Wait as failure:
-                self._gate.remember(notification, failure, self._settings(), self._now_ms())
-                return self._park(notification, failure)
-            except Stopped as stopped:
-                return stopped.verdict
-            except Permanent as failure:
-                return self._bury(notification, self._noted(notification, person, failure))
-            except (Recover, Retry) as failure:
-                spent = self._spend_retry(notification, failure)
-                if isinstance(spent, Verdict):
-                    return spent
-                notification = replace(spent, recipient_lid=notification.recipient_lid)
-            else:
-                return self._record(notification, sent)
-
-    def _noted(self, notification: Notification, person: Person, failure: Permanent) -> Permanent:
-        """Note who must write first, before the dead letter: what is noted goes out once they do."""
-        if failure.code == MUST_WRITE_FIRST:
-            note(self._stores, notification, person, self._now_ms())
-        return failure
-
-    def _spend_retry(self, notification: Notification, failure: Recover | Retry) -> Notification | Verdict:
-        """Use one retry up. Return the notification for the next try if that is due at once."""
-        about = {"account": notification.account, "audience": notification.audience}
-        settings = self._settings()
-        if notification.retries_used >= settings.value(RETRIES, **about):
-            return self._bury(notification, failure)
-        at = self._now_ms()
-        stored = self._stores.notifications.record_attempt(
-            notification.id, attempt_of(failure, at), problem=problem_of(failure), spends_retry=True
-        )
-        if isinstance(failure, Recover):
-            log.info("recovering", extra={"notification": notification.id, "cause": failure.code})
-            return stored
-        seconds = settings.value(RETRY_DELAY_SECONDS, **about)
-        delay = max(self._jitter(0.5, 1.5) * seconds, failure.not_before)
-        return Verdict("retry", failure.code, again_after=delay)
-
-    def _record(self, notification: Notification, sent: Sent) -> Verdict:
-        at, account, settings = self._now_ms(), notification.account, self._settings()
-        deadline_seconds = settings.value(
-            DELIVERY_DEADLINE_SECONDS, account=account, audience=notification.audience
-        )
-        # Who asked for a self-test looks for its receipt.
-        deadline = None if notification.event_type == SELF_TEST else at + deadline_seconds * 1000
-        try:
-            marked = self._stores.notifications.mark_sent(
-                notification.id,
-                sent.numbers,
-                at=at,
-                account=account,
-                receipt_deadline=deadline,
-                detail=f"{sent.devices} devices",
-                copies=sent.copies,
-                left_out=sent.left_out,
-                recipient_lid=sent.recipient_lid,
-                message_id=sent.message_id,
-                tells=State.SENT in settings.value(OUTCOME_EVENTS, account=account),
-            )
-            if not marked.applied:
-                # A receipt was faster. The numbers are still wanted, should a device ask for it again.
-                self._stores.notifications.record_attempt(notification.id, attempt_of_sent(sent, at))
-        except NotificationMissing:
-            return Verdict("dropped", "unknown-notification")
-        sent.settle()
-        return Verdict("sent", unproven=sum(why.endswith(UNPROVEN_DEVICE) for why in sent.left_out.values()))
-
-    def _count_try(self, notification: Notification, receives: int, alone: bool) -> Notification | Verdict:
-        """The queue brought an order more often than its retries explain. Count this try before it begins;
-        return the notification as it is then, or what becomes of it without a try.
-
-        Receives tell nothing by themselves: a poll that was throttled counts, a batch counts for all that are
-        in it. A count that stands here tells of a try that was begun and didn't end.
-        """
-        tries = notification.tries
-        if tries >= MAX_TRIES:
-            return self._bury(notification, Bug(CRASHED, f"{tries} tries of it ended without a word"))
-        if tries and not alone:
-            return Verdict(POSTPONED, CRASHED, tries=tries)
-        at, brought = self._now_ms(), f"the queue brought the order {receives} times"
-        noted = Attempt("redelivered", at, Wait.kind, brought)
-        if tries:
-            log.warning("an earlier try crashed", extra={"notification": notification.id, "crashes": tries})
-            noted = Attempt(CRASHED, at, Bug.kind, f"tries that ended without a word: {tries}")
-        return self._stores.notifications.begin_try(notification.id, noted)
-
-    def _note_bug(self, notification_id: str, error: Exception) -> None:
-        """Keep for the operator what nobody foresaw. Its text stays unsaid: nobody knows what it holds."""
-        with suppress(Exception):
-            attempt = Attempt("unforeseen", self._now_ms(), "bug", type(error).__name__)
-            self._stores.notifications.record_attempt(notification_id, attempt)
-
-    def _park(self, notification: Notification, failure: Wait, behind: Notification | None = None) -> Verdict:
-        now, until = self._now_ms(), held_until(failure.code, failure.due_at)
-        if until is not None and is_hopeless(
-            notification.expires_at, notification.created_at, Hold(now, until)
-        ):
-            return self._bury(
-                notification, Permanent(HELD_TOO_LONG, f"{failure.code} lasts longer than it may wait")
-            )
-        self._stores.parking.park(
-            notification,
-            failure.code,
-            now,
-            due_at=failure.due_at,
-            detail=failure.detail,
-            behind=behind,
-        )
-        return Verdict("parked", failure.code)
-
-    def _bury(self, notification: Notification, failure: Failure) -> Verdict:
-        buried = self._dead_letters.bury(notification, failure, self._now_ms())
-        return Verdict("failed" if buried else "dropped", failure.code)
 
     def _now_ms(self) -> int:
         return from_seconds(self._clock())
