@@ -270,7 +270,7 @@ async def test_damaged_credentials_are_told_once_and_waited_for(
         return sound()
 
     monkeypatch.setattr(account._keys.account, call, damaged)
-    await (account._credentials() if call == "create" else account._renew())
+    await (account._stored.credentials() if call == "create" else account._stored.renew())
     assert [state for state, _ in office.told] == ["stopped"]
     assert office.slept == [60.0] * 3
 

@@ -190,7 +190,7 @@ class Linked:
 
         self.monkeypatch.setattr(Session, "run", run)
         self.monkeypatch.setattr(
-            "tocsin.connector.account_runner.DynamoTable", lambda client, name: self.notifications_table
+            "tocsin.connector.stored_keys.DynamoTable", lambda client, name: self.notifications_table
         )
         self.around.notices = SimpleNamespace(disconnected=disconnected)
         held_lease: Any = HeldLease()

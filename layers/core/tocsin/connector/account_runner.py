@@ -18,10 +18,9 @@ from typing import Final, TypeVar
 
 from tocsin.accounts.lease import LeaseLost
 from tocsin.accounts.limits import KINDS, LOGIN
-from tocsin.accounts.login_refusal import refusal_of
 from tocsin.accounts.operator_requests import Asked
 from tocsin.accounts.state import LOGGED_IN, PENDING, AccountState
-from tocsin.connector import version
+from tocsin.connector import disconnection, version
 from tocsin.connector.context import ConnectorContext
 from tocsin.connector.fence import Fenced
 from tocsin.connector.forwarding.forwarder import SendBatch
@@ -37,17 +36,13 @@ from tocsin.connector.operator import OperatorRequests
 from tocsin.connector.pacing import Pace, Unhealable
 from tocsin.connector.pairing import Pairer
 from tocsin.connector.session import OVERFLOW, UNLINKED, Session
+from tocsin.connector.stored_keys import RETRY_SECONDS, StoredKeys
 from tocsin.connector.unstored import until_stored
-from tocsin.dynamo.table import DynamoTable
 from tocsin.keys.account import Credentials
 from tocsin.keys.errors import KeysBehind
-from tocsin.keys.high_water_mark import HighWaterMark, is_behind, read_high_water_mark
+from tocsin.keys.high_water_mark import is_behind
 from tocsin.keys.store import KeyStore
-from tocsin.sealing import DamagedRecord
-from tocsin.timestamps import iso
-from tocsin.whatsapp.encoder import encode
 from tocsin.whatsapp.jid import JID
-from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.reaction import Kind, Reaction
 
 log = logging.getLogger(__name__)
@@ -56,12 +51,8 @@ A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 
-RETRY_SECONDS: Final = 1.0
-
 STOPPED_SECONDS: Final = 6 * 3600.0
 """After an unknown refusal, the seconds until one more try. There is none after `replaced`."""
-
-HIGH_WATER_MARK_TRIES: Final = 3
 
 REQUEST_GRACE: Final = 5.0
 STANZA_GRACE: Final = 3.0
@@ -69,9 +60,6 @@ STANZA_GRACE: Final = 3.0
 
 SET_BACK: Final = Reaction(Kind.STOP, "keys-set-back", AccountState.STOPPED, alert=True)
 """A backup was restored: message keys would be used a second time."""
-
-DAMAGED: Final = Reaction(Kind.STOP, "damaged-credentials", AccountState.STOPPED)
-DAMAGED_SECONDS: Final = 60.0
 
 HANDSHAKE_FAILURES: Final = frozenset({"handshake-failed", "handshake-timeout"})
 
@@ -85,6 +73,7 @@ class Account:
         self._context = context
         table = Fenced(context.table, name, self.status.holds)
         self._keys = KeyStore(table, context.sealer, name)
+        self._stored = StoredKeys(context, self._keys, self.status, self._report)
         self._requests = OperatorRequests(context.aws, table, context.sealer, name, context.poller)
         self._limits = Limits(context.aws, self._keys, name)
         self._health = AccountHealth(
@@ -105,7 +94,6 @@ class Account:
         self._halts = Halts(context.aws, self._keys, name)
         self._halted: Reaction | None = None
         self._alerted = False
-        self._damage = ""
         self._number: str | None = None
         self._failed_handshakes = 0
 
@@ -198,7 +186,7 @@ class Account:
             while True:
                 # The reads run side by side; the socket is opened after all of them.
                 credentials, mark, _ = await _side_by_side(
-                    self._credentials(), self._high_water_mark(), limits
+                    self._stored.credentials(), self._stored.high_water_mark(), limits
                 )
                 await self._drop_limits_of_other_numbers(credentials)
                 if first and (self._halted is None or self._halted.kind is Kind.STOP):
@@ -210,7 +198,7 @@ class Account:
                     await self._idle(held_lease, credentials)
                 elif is_behind(credentials, mark):
                     # Unless the mark was read after the credentials, and both have moved on meanwhile.
-                    if await self._is_set_back():
+                    if await self._stored.are_set_back():
                         await self._halt(replace(SET_BACK, detail=str(KeysBehind(self.name))))
                 else:
                     number = JID.parse(credentials.jid).user
@@ -218,31 +206,6 @@ class Account:
                     await self._connect(held_lease, credentials)
         finally:
             counts.cancel()
-
-    async def _credentials(self) -> Credentials:
-        """The account as stored, made if it is new. Waits while it can't be read."""
-        while True:
-            try:
-                credentials = await self._context.aws.call(self._keys.account.create)
-            except DamagedRecord as exc:
-                await self._wait_for_mending(exc)
-                continue
-            except Exception as exc:  # noqa: BLE001  the table is away; the lease says for how long that may be
-                log.warning("the account can't be read: %s", exc, extra={"account": self.name})
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            self._damage = ""
-            self.status.token = credentials.connector_token
-            self.status.incarnation = credentials.incarnation
-            return credentials
-
-    async def _wait_for_mending(self, damage: DamagedRecord) -> None:
-        """No new identity is made in place of one that can't be read: a person must look. Told once."""
-        log.error("%s", damage, extra={"account": self.name})
-        if self._damage != str(damage):
-            self._damage = str(damage)
-            await self._report_end(replace(DAMAGED, detail=self._damage))
-        await asyncio.sleep(DAMAGED_SECONDS)
 
     async def _remember_limits(self) -> None:
         """Read which limits were heard of before, and whether it was halted. A ban that still holds is waited
@@ -279,26 +242,6 @@ class Account:
                     await self._limits.hear(kind, "another-number", 0)
         self._number = number
 
-    async def _high_water_mark(self) -> HighWaterMark | None:
-        """How far the keys were when that was last written into the notifications table; None if unknown."""
-        name = self._context.config.notifications_table
-        if name is None:
-            return None
-        table = DynamoTable(self._context.aws.client("dynamodb"), name)
-        for _ in range(HIGH_WATER_MARK_TRIES):
-            try:
-                return await self._context.aws.call(read_high_water_mark, table, self.name)
-            except Exception as exc:  # noqa: BLE001  the table is away, or its item is
-                log.warning("the high-water mark can't be read: %s", exc, extra={"account": self.name})
-            await asyncio.sleep(RETRY_SECONDS)
-        return None
-
-    async def _is_set_back(self) -> bool:
-        """Return whether the keys table is older than what was last used. The mark is read first. If it can't
-        be read, the answer is no."""
-        mark = await self._high_water_mark()
-        return is_behind(await self._credentials(), mark)
-
     # Connected
 
     async def _connect(self, held_lease: HeldLease, credentials: Credentials) -> None:
@@ -331,7 +274,7 @@ class Account:
             raise
         if ended.alert and not self._alerted:
             self._alerted = True
-            await self._report_end(ended)
+            await self._report(ended)
         if ended.kind is Kind.REFRESH_VERSION:
             await version.refresh(self._context)
         if ended is OVERFLOW:
@@ -345,62 +288,25 @@ class Account:
             until = time.time() + ended.seconds
             await self._limits.hear(LOGIN, ended.detail or ended.reason, until, guessed=ended.guessed)
         if ended.stanza is not None:
-            await self._keep_refusal(ended, ended.stanza)
+            await disconnection.keep_refusal(self._context, self._keys, self.name, ended, ended.stanza)
         if ended is UNLINKED:
             log.info("unlinked by the operator", extra={"account": self.name})
         else:
-            await self._report_end(ended)
+            await self._report(ended)
         if ended.wipe or ended is UNLINKED:
-            await self._renew()
+            await self._stored.renew()
         if ended is UNLINKED:
             await self._requests.show(AccountState.UNPAIRED)
             return
         self._halted = ended
-        if (
-            ended.kind is Kind.STOP and ended.reason != SET_BACK.reason
-        ):  # that one is looked at anew each time
+        # Keys that were set back are looked at anew each time.
+        if ended.kind is Kind.STOP and ended.reason != SET_BACK.reason:
             patience = self._patience()
             until = int(time.time() + patience) if patience is not None else 0
-            await self._halts.note(ended, until, (await self._credentials()).incarnation)
+            await self._halts.note(ended, until, (await self._stored.credentials()).incarnation)
 
-    async def _keep_refusal(self, ended: Reaction, stanza: Node) -> None:
-        """What WhatsApp says of a ban or a lock is said once: keep all of it, and tell what it means."""
-        until = int(time.time() + ended.seconds) if ended.seconds is not None else None
-        told = {name: str(value) for name, value in stanza.attrs.items()}
-        refusal = refusal_of(told.get("reason", ""), told, int(time.time()), until, guessed=ended.guessed)
-        try:
-            await self._context.aws.call(self._keys.account.note_login_refusal, refusal, encode(stanza))
-        except Exception:
-            log.exception("what WhatsApp said can't be kept", extra={"account": self.name})
-        if until is not None:
-            facts = {"code": told.get("code"), "reason": ended.detail, "until": iso(until * 1000)}
-            await self._context.notices.tell("AccountBanned", self.name, {**facts, "guessed": ended.guessed})
-            return
-        facts = {
-            "reason": ended.reason,
-            "violation_reason": refusal.told.get("violation_reason"),
-            "message": refusal.told.get("message"),
-            "url": refusal.told.get("url"),
-        }
-        await self._context.notices.tell(
-            "AccountLocked", self.name, {**facts, "can_appeal": refusal.can_appeal}
-        )
-
-    async def _report_end(self, ended: Reaction) -> None:
-        """Tell the operator: in the lease, on the bus and in the log. The metric follows the state."""
-        log.error(
-            "account disconnected",
-            extra={
-                "account": self.name,
-                "state": ended.state,
-                "reason": ended.reason,
-                "detail": ended.detail,
-            },
-        )
-        detail = _detail(ended)
-        await self.status.set(AccountState(ended.state), detail)
-        self.status.until = time.time() + ended.seconds if ended.seconds else None
-        await self._context.notices.disconnected(self.name, ended.state, detail, until=self.status.until)
+    async def _report(self, ended: Reaction) -> None:
+        await disconnection.report(self._context, self.status, ended)
 
     # Not connected
 
@@ -408,7 +314,7 @@ class Account:
         """Until the operator asks for something, or a halt has lasted long enough."""
         halted = self._halted
         if halted is not None:
-            await self.status.set(AccountState(halted.state), _detail(halted))
+            await self.status.set(AccountState(halted.state), disconnection.detail_of(halted))
             self.status.until = time.time() + halted.seconds if halted.seconds else self.status.until
         else:
             await self.status.set(AccountState.UNPAIRED, "link it: tocsin pair")
@@ -438,8 +344,8 @@ class Account:
                 self._halted = None
                 return
             if credentials.jid is not None:
-                await self._renew()
-                credentials = await self._credentials()
+                await self._stored.renew()
+                credentials = await self._stored.credentials()
             self._halted = None
             if following.request == "unpair":
                 await self._requests.show(
@@ -468,19 +374,6 @@ class Account:
                 task.cancel()
             await asyncio.gather(pairing, newer, return_exceptions=True)
 
-    async def _renew(self) -> None:
-        """Make fresh keys in place of void ones. Tries until the table takes them."""
-        while True:
-            try:
-                await self._context.aws.call(self._keys.account.renew)
-                return
-            except DamagedRecord as exc:
-                await self._wait_for_mending(exc)
-                continue
-            except Exception as exc:  # noqa: BLE001  as long as it takes: void keys must not log in again
-                log.warning("the keys can't be renewed: %s", exc, extra={"account": self.name})
-                await asyncio.sleep(RETRY_SECONDS)
-
 
 async def _side_by_side(first: Awaitable[A], second: Awaitable[B], third: Awaitable[C]) -> tuple[A, B, C]:
     """The results of all; the failure of one ends the others."""
@@ -494,7 +387,3 @@ async def _side_by_side(first: Awaitable[A], second: Awaitable[B], third: Awaita
     finally:
         for task in (one, two, three):
             task.cancel()
-
-
-def _detail(ended: Reaction) -> str:
-    return f"{ended.reason}: {ended.detail}" if ended.detail else ended.reason
