@@ -59,6 +59,10 @@ class Connector:
         self._config = config
         self._stopping = asyncio.Event()
         self._aws = Aws()
+        self._settings: SettingsReader | None = None
+        self._accounts: dict[str, Account] = {}
+        self._statuses: dict[str, AccountStatus] = {}
+        self._endpoint = Endpoint(AccountGateway(self._statuses))
 
     def stop(self) -> None:
         """Ask for the end, as SIGTERM does."""
@@ -83,68 +87,77 @@ class Connector:
 
     async def _startup(self) -> None:
         config, aws = self._config, self._aws
-        table = DynamoTable(aws.client("dynamodb"), config.keys_table)
+        table = self._table(config.keys_table)
         # What is looked at all day whether something is new: each of these looks again before it acts.
-        glanced_table = DynamoTable(aws.client("dynamodb"), config.keys_table, consistent=False)
+        glanced_table = self._table(config.keys_table, consistent=False)
         secret = asyncio.create_task(
             aws.call(aws.client("secretsmanager").get_secret_value, SecretId=config.sealing_secret_arn)
         )
-        outside = config.notifications_table
-        roster = DynamoTable(aws.client("dynamodb"), outside, consistent=False) if outside else None
-        self._settings = SettingsReader(roster, fresh_seconds=0) if roster is not None else None
+        roster = None
+        if config.notifications_table is not None:
+            roster = self._table(config.notifications_table, consistent=False)
+            self._settings = SettingsReader(roster, fresh_seconds=0)
         served = ServedAccounts(config.accounts, roster, clock=time.monotonic)
         # The placement asks for this first, and needn't wait then.
         known = asyncio.create_task(aws.call(served.latest))
         await asyncio.sleep(0)
-        # While these are on their way: loading this takes as long as the answer.
-        from tocsin.connector.certificate import make_certificate
-
-        certificate = make_certificate(config.host, datetime.datetime.now(datetime.UTC))
-        queue = StanzaQueue(aws.client("sqs"), config.stanzas_queue_url, aws.threads)
-        receipts_url = config.receipts_queue_url
-        receipts = StanzaQueue(aws.client("sqs"), receipts_url, aws.threads) if receipts_url else None
-
-        # The door opens before the lease is taken, for the lease says where it is; no token fits it yet.
-        self._statuses: dict[str, AccountStatus] = {}
-        self._endpoint = Endpoint(AccountGateway(self._statuses))
-        port = await self._endpoint.start(config.bind, config.port, certificate.server_context())
+        # While these are on their way: clients and the certificate take as long as the answers.
+        send = self._queue(config.stanzas_queue_url).send
+        send_receipts = self._queue(config.receipts_queue_url).send if config.receipts_queue_url else None
+        url, certificate = await self._open_door()
         name = f"{int(time.time())}-{secrets.token_hex(8)}"
-        url = f"https://{config.host}:{port}"
-        lease_table = DynamoTable(aws.impatient_client("dynamodb"), config.keys_table)
         sealer = Sealer.from_secret((await secret)["SecretString"])
-        keeper = LeaseKeeper(
-            lease_table,
-            name,
-            url=url,
-            certificate=certificate.pem,
-            sealer=sealer,
-            protocol=protocol.VERSION,
-            terms=config.lease_terms,
-            members_table=DynamoTable(aws.impatient_client("dynamodb"), config.keys_table, consistent=False),
-        )
+        keeper = self._lease_keeper(name, url, certificate, sealer)
         self._leases = Leases(keeper)
-        self._poller = RequestPoller(aws, glanced_table)
         latest = partial(aws.call, served.latest)
-        notices = Notices(aws, config)
+        self._poller = RequestPoller(aws, glanced_table)
         self._context = ConnectorContext(
             config,
             aws,
             table,
             sealer,
             self._leases,
-            notices,
-            queue.send,
+            Notices(aws, config),
+            send,
             self._poller,
-            send_receipts=receipts.send if receipts is not None else None,
+            send_receipts=send_receipts,
             served=latest,
             note_clock=keeper.note_clock,
         )
         if self._settings is not None:
             self._context.settings = self._settings.latest
         await known
-        self._accounts: dict[str, Account] = {}
         self._placement = Placement(self._leases, latest, self._open_account)
         log.info("connector started", extra={"connector": name, "url": url, "accounts": config.accounts})
+
+    async def _open_door(self) -> tuple[str, str]:
+        """Open the endpoint; return its URL and its certificate (PEM). The lease, which is taken later, says
+        where it is; no token fits it yet."""
+        from tocsin.connector.certificate import make_certificate
+
+        config = self._config
+        certificate = make_certificate(config.host, datetime.datetime.now(datetime.UTC))
+        port = await self._endpoint.start(config.bind, config.port, certificate.server_context())
+        return f"https://{config.host}:{port}", certificate.pem
+
+    def _lease_keeper(self, name: str, url: str, certificate: str, sealer: Sealer) -> LeaseKeeper:
+        client, keys_table = self._aws.impatient_client("dynamodb"), self._config.keys_table
+        return LeaseKeeper(
+            DynamoTable(client, keys_table),
+            name,
+            url=url,
+            certificate=certificate,
+            sealer=sealer,
+            protocol=protocol.VERSION,
+            terms=self._config.lease_terms,
+            members_table=DynamoTable(client, keys_table, consistent=False),
+        )
+
+    def _table(self, name: str, *, consistent: bool = True) -> DynamoTable:
+        return DynamoTable(self._aws.client("dynamodb"), name, consistent=consistent)
+
+    def _queue(self, url: str) -> StanzaQueue:
+        return StanzaQueue(self._aws.client("sqs"), url, self._aws.threads)
 
     def _open_account(self, name: str) -> Account:
         """The account, made when it is first ours and kept when it goes: its token still tells who asks."""
