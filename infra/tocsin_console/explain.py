@@ -19,11 +19,12 @@ from tocsin.notify.content import Edit, File, Quote, Reaction, Text, Withheld
 from tocsin.notify.events.schema import DETAIL_TYPES
 from tocsin.notify.letters import UNREADABLE
 from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_record
-from tocsin.notify.notification import Notification, State
+from tocsin.notify.notification import Notification, State, request_name
 from tocsin.notify.redrive import UNREADABLE_RECORD
 from tocsin.notify.refused_events import RefusedEvent
 from tocsin.notify.waiting import WaitingList
 from tocsin.tables.names import id_of_message
+from tocsin.tables.notifications import SOURCES
 from tocsin.timestamps import from_seconds
 from tocsin_console import masking
 from tocsin_console.arrived import tell_arrived
@@ -133,9 +134,19 @@ def planned_for(deployment: Deployment, wanted: str) -> tuple[list[Notification]
             return planned, odd
     if len(wanted.encode()) > _MAX_ID:
         return [], []
-    planned, odd = _read(deployment, ids_of_ticket(deployment, wanted))
+    names = (wanted, *_names_of_message(deployment, wanted))
+    planned, odd = _read(deployment, [one for name in names for one in ids_of_ticket(deployment, name)])
     planned.sort(key=lambda notification: (notification.created_at, notification.id))
     return planned[-MAX_LIVES:], odd
+
+
+def _names_of_message(deployment: Deployment, wanted: str) -> list[str]:
+    """What may stand in the place of a ticket where the HTTP door answered this id: it is one of a source."""
+    from tocsin.door.message import ID_PREFIX
+
+    if not wanted.startswith(ID_PREFIX):
+        return []
+    return [request_name(source, wanted) for _, source in deployment.outside_table.keys(SOURCES)]
 
 
 def _read(deployment: Deployment, ids: Iterable[str]) -> tuple[list[Notification], list[str]]:

@@ -14,13 +14,13 @@ from tests.support.used_deployment import deployment_of
 from tests.support.wired_functions import WiredFunctions
 from tests.support.wired_steps import deaf, reply_of_everybody
 from tocsin.accounts.lease import LeaseKeeper
-from tocsin.dynamo.writes import Update
+from tocsin.dynamo.writes import Put, Update
 from tocsin.notify.content import Attachment, Edit, File, Quote, Reaction, Text
-from tocsin.notify.notification import Notification, Problem
+from tocsin.notify.notification import Notification, Problem, request_name
 from tocsin.notify.queues import TicketEventsDeadQueue
 from tocsin.notify.redrive import Selection
 from tocsin.notify.store.audit import AuditLine
-from tocsin.tables.notifications import notification_key
+from tocsin.tables.notifications import notification_key, source_key
 from tocsin_console.errors import NeedsAttention, NotFound, Usage
 from tocsin_console.explain import explain
 
@@ -248,6 +248,17 @@ def test_a_ticket_shows_all_its_notifications(functions, told):
     after(functions, 1)
     functions.tell(7, audience="technician")
     assert [one["audience"] for one in _records(functions, "TCK-7", told)] == ["customer", "technician"]
+
+
+@pytest.mark.parametrize("source", ["zammad", "api-2"])
+def test_the_id_that_the_http_door_answered_leads_to_its_message(functions, told, source):
+    key = f"msg-{'4f' * 12}"
+    deployment = deployment_of(functions)
+    for name in ("zammad", "api-2"):
+        deployment.outside_table.put(Put(source_key(name), {"kind": "api"}))
+    of_source = replace(functions.plan(7), id="ab" * 9, ticket_id=request_name(source, key))
+    functions.stores.notifications.put_new(of_source)
+    assert [one["notification"] for one in _records(functions, key, told)] == ["ab" * 9]
 
 
 def test_a_ticket_whose_event_was_refused_says_what_was_wrong(functions, said):
