@@ -133,7 +133,18 @@ def _run(name: str, *, page: bool, browser: bool) -> None:
         with published(name, record(here, door)), contextlib.ExitStack() as shown:
             if page:
                 shown.enter_context(console_page(here.deployment, browser=browser))
-            _keep(here, connector, connectors)
+            with stopping_told():
+                _keep(here, connector, connectors)
+
+
+@contextlib.contextmanager
+def stopping_told() -> Iterator[None]:
+    """Say at Ctrl-C that it was heard: everything is ended in its order, which takes a while."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("\nstopping everything; this takes up to half a minute")
+        raise
 
 
 @contextlib.contextmanager
@@ -142,7 +153,7 @@ def console_page(deployment: Deployment, *, browser: bool) -> Iterator[None]:
     from tocsin_console.page import opening, server
 
     with opening.private_folder() as folder, server.beside(deployment) as door:
-        say(f"The console, on one page of this machine's browser. Open this once: {door.invitation()}")
+        say(f"The console, on one page of this machine's browser. Open this once:\n{door.invitation()}")
         if browser and opening.can_show():
             opening.show(door.invitation(), folder)
         yield

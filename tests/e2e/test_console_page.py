@@ -141,7 +141,7 @@ def test_a_walk_from_nothing_linked_to_a_text_of_ones_own(
     walk = Walk(opened(chromium, browser), browser.own, folder)
     feed = Walk(opened(chromium, browser), browser.own, folder)
     siti = deployed.person("Siti", language="en")
-    begins_unlinked(walk)
+    begins_unlinked(walk, deployed)
     links(walk, browser, deployed)
     feed.to("/feed")
     sends_a_test(walk, siti)
@@ -159,13 +159,15 @@ def test_a_walk_from_nothing_linked_to_a_text_of_ones_own(
     assert walk.wrong + feed.wrong == []
 
 
-def begins_unlinked(walk: Walk) -> None:
+def begins_unlinked(walk: Walk, deployed: DeployedStack) -> None:
     """The shared stack is linked: the walk begins by undoing that, on the page."""
     walk.to("/link")
     walk.tab.get_by_text("Unlink this account").click()
     walk.tab.get_by_label("I want that").check()
     walk.press("Unlink default")
     walk.sees("is unlinked")
+    # The connector answers the request, and then tells how it stands; the page is drawn once.
+    deployed.wait_for_account("unpaired")
     walk.to("/")
     walk.sees("The account is not linked to a phone, so nothing can be sent")
     walk.picture("now-nothing-linked")

@@ -134,6 +134,8 @@ def _asked(site: Site, output: Output) -> None:
 def _invite(site: Site, output: Output, folder: Path | None) -> None:
     address = site.door.invitation()
     output.record({"url": address})
-    output.say(f"Open this once: {address}")
+    # A line of its own: of 80 columns it takes all, and what a terminal breaks is cut when it is copied.
+    output.say("Open this once:")
+    output.say(address)
     if folder is not None:
         opening.show(site.door.invitation(), folder)

@@ -198,6 +198,15 @@ class TestPage:
         assert "/enter?token=" in printed
         assert opened[0] not in printed
 
+    def test_its_address_has_a_line_of_80_columns(
+        self, deployment: Deployment, opened: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with trial.console_page(deployment, browser=False):
+            pass
+        [line] = [line for line in capsys.readouterr().out.split("\n") if "token=" in line]
+        assert line.startswith("http://")
+        assert len(line) <= 80
+
     def test_on_request_it_is_only_printed(
         self, deployment: Deployment, opened: list[str], capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -218,6 +227,12 @@ class TestPage:
         trial.main(["--pageless"])
         trial.main([])
         assert asked == [False, True]
+
+
+def test_ctrl_c_is_answered_before_everything_has_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), trial.stopping_told():
+        raise KeyboardInterrupt
+    assert "stopping everything" in capsys.readouterr().out
 
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
