@@ -15,9 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from tocsin.settings import changes
 from tocsin_console import caps as caps_of
-from tocsin_console import doctor
+from tocsin_console import doctor, trouble
 from tocsin_console import settings as change_settings
 from tocsin_console.audit import note
 from tocsin_console.deployment import Deployment, Place
@@ -28,6 +30,7 @@ from tocsin_console.former_parameters import FORMER, taken_over
 from tocsin_console.output import Output, complain, counted
 from tocsin_console.questions import QUESTIONS, REGION, STACK, Question, kept_by_default, parameters_of
 from tocsin_console.samconfig import FILE, overrides, pairs, read_samconfig, with_deployment
+from tocsin_console.stack_states import Kind, mend, state_of
 from tocsin_console.template_defaults import DEFAULTS, Parameter, declared_parameters
 
 Run = Callable[[Sequence[str], Mapping[str, str], Path], int]
@@ -84,7 +87,7 @@ def deploy(
     _examine(plan, wanted, folder, output)
     _keep(plan, folder, output)
     _take_over(plan, output)
-    _carry_out(commands, run, folder, output)
+    _carry_out(plan.place, commands, run, folder, output)
     # Of a stack that was not there before.
     _take_over(plan, output)
     _write_down(plan)
@@ -295,7 +298,11 @@ def _write_down(plan: Plan) -> None:
 
 
 def _carry_out(
-    commands: Sequence[tuple[Mapping[str, str], Sequence[str]]], run: Run, folder: Path, output: Output
+    place: Place,
+    commands: Sequence[tuple[Mapping[str, str], Sequence[str]]],
+    run: Run,
+    folder: Path,
+    output: Output,
 ) -> None:
     """Run the commands, which show themselves how far they are. Raises ConsoleError for one that fails."""
     for number, (environment, command) in enumerate(commands, 1):
@@ -303,9 +310,25 @@ def _carry_out(
             output.say(f"step {number} of {len(commands)}: {' '.join(command[:2])}")
         code = run(command, environment, folder)
         if code:
+            left = "nothing was deployed" if command[1] == "build" else _left_by_failure(place)
             raise ConsoleError(
-                f"'{command[0]} {command[1]}' ended with exit code {code}; its output says why"
+                f"'{command[0]} {command[1]}' ended with exit code {code}; its output says why. {left}"
             )
+
+
+def _left_by_failure(place: Place) -> str:
+    """What a deployment that failed left: what runs now, and the command that leads on."""
+    try:
+        found = place.look()
+    except (BotoCoreError, ClientError) as error:
+        return f"What it left can't be seen: {trouble.sentence(error, where=f'region {place.region}')}"
+    if found is None:
+        return "There is no stack: nothing was made"
+    status = found["StackStatus"]
+    state = state_of(status)
+    if state.kind is Kind.WELL:
+        return f"The stack is {status}: nothing was changed"
+    return f"The stack is {status}: {state.means}. {mend(status, place.stack)}"
 
 
 def _take_over(plan: Plan, output: Output) -> None:

@@ -19,6 +19,7 @@ from tocsin.dynamo.table import DynamoTable
 from tocsin.notify.config import RETENTION_DAYS
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.look import SqsQueue
+from tocsin_console.stack_states import mend, state_of
 
 if TYPE_CHECKING:
     from tocsin.keys.store import KeyStore
@@ -40,6 +41,12 @@ _TRIES = 4
 
 _MAKING = threading.Lock()
 """A session makes one client at a time."""
+
+
+def _without_outputs(stack: str, status: str) -> str:
+    state, what = state_of(status), mend(status, stack)
+    told = "; ".join([state.means] * bool(state.means) + [what] * bool(what))
+    return f"the stack '{stack}' is {status}: it has no outputs (yet)" + (f"; {told}" if told else "")
 
 
 DOOR_URL = "TOCSIN_DOOR_URL"
@@ -147,7 +154,7 @@ class Deployment:
             )
         outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
         if not outputs:
-            raise NotFound(f"the stack '{stack}' is {found['StackStatus']}: it has no outputs (yet)")
+            raise NotFound(_without_outputs(stack, found["StackStatus"]))
         parameters = {one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])}
         if place.is_emulated:
             outputs = with_local_door(outputs, os.environ)

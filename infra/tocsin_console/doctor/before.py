@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -32,10 +31,7 @@ from tocsin_console.doctor.planned_region import (
     judge_services,
     judge_zones,
 )
-
-_IN_PROGRESS = re.compile(r".*_IN_PROGRESS")
-_STUCK = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED", "CREATE_FAILED", "UPDATE_ROLLBACK_FAILED")
-
+from tocsin_console.stack_states import Kind, mend, state_of
 
 # -- who am I ----------------------------------------------------------------------------------------------
 
@@ -68,14 +64,13 @@ def judge_existing(facts: Mapping[str, Any]) -> list[Finding]:
     if found is None:
         return [ok(f"there is no stack '{stack}' yet: it will be made")]
     status = found["StackStatus"]
-    if status in _STUCK:
-        mend = f"aws cloudformation delete-stack --stack-name {stack} (keeps tables and secrets), then deploy"
-        if status.startswith("UPDATE"):
-            mend = f"aws cloudformation continue-update-rollback --stack-name {stack}"
-        return [fault(f"the stack '{stack}' is {status}", "CloudFormation refuses to update it", mend)]
-    if _IN_PROGRESS.fullmatch(status):
-        return [fault(f"the stack '{stack}' is {status}", "another deployment is under way", "wait for it")]
-    return [ok(f"the stack '{stack}' is {status}: it will be updated")]
+    state, saw = state_of(status), f"the stack '{stack}' is {status}"
+    if state.kind is Kind.ABSENT:
+        return [ok(f"{saw}: it will be made")]
+    if state.can_be_deployed:
+        return [ok(f"{saw}: it will be updated")]
+    refuses = "" if state.kind is Kind.BUSY else "CloudFormation refuses to update it; "
+    return [fault(saw, f"{refuses}{state.means}", mend(status, stack))]
 
 
 CHECKS: Final[Sequence[Check[Planned]]] = (

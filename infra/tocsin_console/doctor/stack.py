@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from tocsin_console.deployment import Deployment
 from tocsin_console.doctor.checks import Check, Finding, fault, ok, unknown, warning
 from tocsin_console.doctor.planned_parameters import ALONE_ON_SPOT
 from tocsin_console.output import counted
+from tocsin_console.stack_states import Kind, mend, state_of
 
 FUNCTIONS: Final = {
     "plan_notifications": "PlanFunctionName",
@@ -36,9 +36,6 @@ FAILED: Final = (
     r'?"\"status\":\"timeout\"" ?"\"status\":\"error\"" ?"\"status\":\"failure\""'
 )
 """Our own errors, and what Lambda tells of a run that ended badly, as text and as JSON."""
-
-_GOOD = re.compile(r"(CREATE|UPDATE|IMPORT)_COMPLETE")
-_MENDED = re.compile(r"UPDATE_ROLLBACK_COMPLETE|.*_CLEANUP_IN_PROGRESS")
 
 
 @dataclass
@@ -92,14 +89,11 @@ def gather_stack(deployed: Deployed) -> dict[str, str]:
 def judge_stack(facts: Mapping[str, str]) -> list[Finding]:
     name, status = facts["name"], facts["status"]
     saw = f"'{name}' is {status}" + (f": {facts['why']}" if facts["why"] else "")
-    if _GOOD.fullmatch(status):
+    state = state_of(status)
+    if state.kind is Kind.WELL:
         return [ok(saw)]
-    events = f"aws cloudformation describe-stack-events --stack-name {name}"
-    if status.endswith("_IN_PROGRESS") and not _MENDED.fullmatch(status):
-        return [warning(saw, "a deployment is under way; two versions run beside each other", "wait for it")]
-    if _MENDED.fullmatch(status):
-        return [warning(saw, "the last update failed, the version before it runs", f"{events}, then deploy")]
-    return [fault(saw, "it can't be updated as it is", events)]
+    is_running = state.kind in (Kind.BUSY, Kind.UNDONE)
+    return [(warning if is_running else fault)(saw, state.means, mend(status, name))]
 
 
 def gather_versions(deployed: Deployed) -> dict[str, Any]:

@@ -68,6 +68,7 @@ class Scene:
         self.examined: list[Mapping[str, str]] = []
         self.faults = False
         self.running: dict[str, str] | None = None
+        self.status = "UPDATE_COMPLETE"
         self.former: dict[str, str] = {}
         self.executions: int | None = 1000
         shutil.copy(ROOT / "template.yaml", folder)
@@ -88,7 +89,7 @@ class Scene:
         if self.running is None:
             return None
         told = [{"ParameterKey": name, "ParameterValue": value} for name, value in self.running.items()]
-        return {"StackStatus": "UPDATE_COMPLETE", "Parameters": told}
+        return {"StackStatus": self.status, "Parameters": told}
 
     def deploy(self, output: Output, *given: str, stack: str = "tocsin", **wanted: bool) -> None:
         place = Place(stack, self.fake.deployment.session, REGION)
@@ -349,9 +350,44 @@ def test_a_fault_that_doctor_finds_stops_it(scene: Scene, said: Said) -> None:
 
 def test_a_build_that_fails_is_not_deployed(scene: Scene, said: Said) -> None:
     scene.sam.fails_at = "build"
-    with pytest.raises(ConsoleError, match="'sam build' ended with exit code 1"):
+    with pytest.raises(ConsoleError, match=r"'sam build' ended with exit code 1.* nothing was deployed"):
         scene.deploy(said.output, yes=True)
     assert len(scene.sam.done) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "said_of_it"),
+    [
+        (None, "There is no stack: nothing was made"),
+        ("UPDATE_COMPLETE", "nothing was changed"),
+        ("ROLLBACK_COMPLETE", "nothing runs.*delete-stack --stack-name tocsin.*then tocsin deploy"),
+        ("UPDATE_ROLLBACK_COMPLETE", "the version before it runs.*describe-stack-events.*then tocsin deploy"),
+        ("UPDATE_ROLLBACK_FAILED", "versions are mixed.*continue-update-rollback --stack-name tocsin"),
+        ("UPDATE_FAILED", "versions are mixed.*rollback-stack --stack-name tocsin"),
+    ],
+)
+def test_a_deployment_that_fails_says_what_it_left_and_what_leads_on(
+    scene: Scene, said: Said, status: str | None, said_of_it: str
+) -> None:
+    scene.sam.fails_at = "deploy"
+    scene.running, scene.status = ({} if status else None), status or ""
+    with pytest.raises(ConsoleError, match=rf"'sam deploy' ended with exit code 1.*{said_of_it}"):
+        scene.deploy(said.output, yes=True)
+
+
+def test_where_it_can_t_be_seen_what_a_failed_deployment_left_that_is_said(
+    scene: Scene, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> int:
+        monkeypatch.setattr(Place, "look", refused_to_look)
+        return int(command[1] == "deploy")
+
+    def refused_to_look(_: Place) -> None:
+        raise refused("ExpiredToken")
+
+    scene.sam = fail  # type: ignore[assignment]
+    with pytest.raises(ConsoleError, match="What it left can't be seen: "):
+        scene.deploy(said.output, yes=True)
 
 
 def test_elsewhere_than_with_the_sources_it_says_where_to_go(scene: Scene, said: Said) -> None:

@@ -25,6 +25,7 @@ from tocsin.tables.notifications import settings_key
 from tocsin_console.doctor import checks, operation, stack
 from tocsin_console.doctor.checks import Check, Level
 from tocsin_console.doctor.stack import FUNCTIONS, UNMAPPED, Deployed, judge_mappings
+from tocsin_console.stack_states import STATES, Kind
 from tocsin_local.paths import ROOT
 
 VERSION = "0.2.0"
@@ -191,23 +192,16 @@ class Scene:
 Sicken = Callable[[Scene], object]
 
 FAULTS: list[tuple[str, Sicken, Level, str]] = [
-    (
-        "stack",
-        lambda it: it.aws.say(cloudformation__describe_stacks=a_stack("UPDATE_ROLLBACK_FAILED")),
-        Level.FAULT,
-        "describe-stack-events",
-    ),
-    (
-        "stack",
-        lambda it: it.aws.say(cloudformation__describe_stacks=a_stack("UPDATE_ROLLBACK_COMPLETE")),
-        Level.WARNING,
-        "then deploy",
-    ),
-    (
-        "stack",
-        lambda it: it.aws.say(cloudformation__describe_stacks=a_stack("UPDATE_IN_PROGRESS")),
-        Level.WARNING,
-        "wait",
+    *(
+        (
+            "stack",
+            lambda it, status=status: it.aws.say(cloudformation__describe_stacks=a_stack(status)),
+            Level.WARNING if state.kind in (Kind.BUSY, Kind.UNDONE) else Level.FAULT,
+            # All but the name of this scene's stack.
+            max(state.mend.split("{stack}"), key=len),
+        )
+        for status, state in STATES.items()
+        if state.kind is not Kind.WELL
     ),
     (
         "versions",

@@ -19,6 +19,7 @@ from tocsin_console.doctor import before, checks
 from tocsin_console.doctor.checks import Check, FaultsFound, Level
 from tocsin_console.doctor.planned import Planned
 from tocsin_console.doctor.planned_quotas import judge_concurrency
+from tocsin_console.stack_states import STATES
 from tocsin_console.template_defaults import DEFAULTS
 
 REGION = "eu-west-1"
@@ -127,6 +128,16 @@ FAULTS: list[tuple[str, Sicken, Level, str]] = [
         lambda it: it.aws.say(cloudformation__describe_stacks=stack("UPDATE_IN_PROGRESS")),
         Level.FAULT,
         "wait",
+    ),
+    *(
+        (
+            "stack",
+            lambda it, status=status: it.aws.say(cloudformation__describe_stacks=stack(status)),
+            Level.FAULT,
+            state.mend.replace("{stack}", "tocsin"),
+        )
+        for status, state in STATES.items()
+        if not state.can_be_deployed
     ),
     ("sam", lambda it: it.sam.unlink(), Level.FAULT, "aws-sam-cli"),
     ("sam", lambda it: it.says(it.sam, "SAM CLI, version 1.53.0"), Level.WARNING, "pipx upgrade aws-sam-cli"),
@@ -397,3 +408,9 @@ def test_what_the_door_reserves_must_leave_a_hundred(reserved: int, limit: int, 
     facts = {"limit": limit, "unreserved": limit, "wanted": 8, "uncapped": 0, "reserved": reserved}
     (finding,) = judge_concurrency(facts)
     assert (finding.mend == "DoorConcurrency=0") is is_fault
+
+
+@pytest.mark.parametrize("status", [name for name, state in STATES.items() if state.can_be_deployed])
+def test_a_stack_that_can_be_deployed_is_no_fault(scene: Scene, status: str) -> None:
+    scene.aws.say(cloudformation__describe_stacks=stack(status))
+    assert [finding.level for finding in scene.examine("stack")] == [Level.OK]
