@@ -83,6 +83,11 @@ class Witness:
     def last_shown(self) -> float:
         return max(self.shown.values(), default=0.0)
 
+    def slowest_to_heal(self, number: int) -> list[tuple[Copy, float, float]]:
+        """Of those that took longest: the copy, when it was first asked for, and how many seconds it took."""
+        took = [(copy, self.asked[copy], at - self.asked[copy]) for copy, at in self.healed.items()]
+        return sorted(took, key=lambda one: -one[2])[:number]
+
     def seconds_to_heal(self) -> dict[str, float]:
         """From the first request to the moment when it could be read."""
         took = sorted(at - self.asked[copy] for copy, at in self.healed.items())

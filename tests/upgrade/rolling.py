@@ -27,12 +27,8 @@ from typing import Any
 
 from tests.faults.fleet import Connector, Fleet
 from tests.faults.processes import PROC, Process, workers
-from tests.faults.storm import (
-    Recipient,
-    about,
-    depth,
-    shown_on_devices,
-)
+from tests.faults.storm import Recipient
+from tests.faults.storm_report import about, depth, shown_on_devices
 from tests.faults.witness import Witness
 from tests.support.stack import DESK, DeployedStack, Notice, eventually, new_ticket
 from tests.upgrade.releases import TELLTALE, NoHistory, Release, previous_release, this_release

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.faults.plot import svg
-from tests.faults.storm import Plan, Report, explained
+from tests.faults.storm import Plan
+from tests.faults.storm_report import Report, explained
 from tests.faults.witness import Witness
 from tests.support.stack import DESK, Notice, Person
 
@@ -66,6 +67,15 @@ def test_a_copy_that_was_asked_for_again_and_shown_is_healed(phones: Phones, wit
     assert witness.seconds_to_heal() == {"p50": 2.0, "p99": 2.0, "max": 2.0}
 
 
+def test_the_slowest_to_heal_come_first(phones: Phones, witness: Witness) -> None:
+    for device, took in ((0, 2.0), (1, 9.0), (2, 4.0)):
+        phones.add("phone-retry", device, 10.0)
+        phones.add("phone-message", device, 10.0 + took)
+    witness.expect([NOTICE], {SITI.number: (0, 1, 2)})
+    witness.look()
+    assert [seconds for _, _, seconds in witness.slowest_to_heal(2)] == [9.0, 4.0]
+
+
 @pytest.mark.parametrize(
     ("found", "good"),
     [
@@ -112,6 +122,7 @@ def report(**found: Any) -> Report:
         "kills": {},
         "healed": 0,
         "seconds_to_heal": {},
+        "slowest": [],
         "states": {"read": 1},
         "lost": [],
         "doubled": [],
