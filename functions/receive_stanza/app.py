@@ -78,15 +78,17 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     A loop of our own: the batch processor of Powertools brings the classes of sixty event sources along, and
     asyncio, which would be a tenth of the start.
     """
-    stanzas, _ = receiver()
+    stanzas, redelivery = receiver()
+    records = [Record.of(record) for record in event["Records"]]
     batch = Lanes(
-        map(Record.of, event["Records"]),
+        records,
         stanzas.handle,
         lambda: context.get_remaining_time_in_millis() / 1000,
         threads,
         before_alone=stanzas.before_alone,
     )
-    batch.carry_out()
+    with redelivery.holding(records):
+        batch.carry_out()
     for lane in batch.lanes:
         give_back(lane)
     waiting = [record.message_id for lane in batch.lanes for record in lane.waiting]

@@ -46,6 +46,10 @@ METRICS = {
 }
 
 
+HELD_AFTER_SECONDS = 1.0
+"""Most runs are over by then, and a request for each would cost as much as their receives. What kills takes
+longer: large files, answers that don't come."""
+
 ODD = ("failed", "retry", "mismatched")
 """Outcomes that are worth a line of their own."""
 
@@ -70,9 +74,11 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     A loop of our own: the batch processor of Powertools brings the classes of sixty event sources along, and
     asyncio, which would be a tenth of the start.
     """
-    records = map(Record.of, event["Records"])
+    records = [Record.of(record) for record in event["Records"]]
+    _, redelivery = sender()
     batch = Lanes(records, deliver, lambda: context.get_remaining_time_in_millis() / 1000, threads)
-    batch.carry_out()
+    with redelivery.holding(records, after=HELD_AFTER_SECONDS):
+        batch.carry_out()
     for lane in batch.lanes:
         give_back(lane)
     tell(list(batch.tried))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from tests.faults.fleet import Function
 from tests.support.stack import DESK, DeployedStack, Notice, Person, eventually
 from tocsin.notify.notification import State
@@ -23,6 +26,39 @@ def queued_at_the_desk(deployed: DeployedStack) -> int:
     """How many stanzas wait for the account's companion or its confirmation."""
     devices = deployed.phones.phone(DESK)["devices"]
     return int(next(device["queued"] for device in devices if device["device"] == 1))
+
+
+def everything_received(deployed: DeployedStack) -> None:
+    """Returns when no stanza waits, and none is in hand."""
+    eventually(lambda: stanzas(deployed) == (0, 0), "stanzas wait")
+
+
+def stanzas_in_hand(deployed: DeployedStack) -> int:
+    """How many stanzas the queue hides from others."""
+    return stanzas(deployed)[1]
+
+
+def stanzas(deployed: DeployedStack) -> tuple[int, int]:
+    """How many stanzas wait in the queue, and how many are in hand."""
+    names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+    told = deployed.world.deployment.sqs.get_queue_attributes(
+        QueueUrl=deployed.stack.outputs["StanzasQueueUrl"], AttributeNames=list(names)
+    )
+    waiting, in_hand = (int(told["Attributes"][name]) for name in names)
+    return waiting, in_hand
+
+
+@contextlib.contextmanager
+def hidden_for(deployed: DeployedStack, seconds: int) -> Iterator[None]:
+    """The stanza queue hides for so long what was received, while the block lasts."""
+    queue = {"QueueUrl": deployed.stack.outputs["StanzasQueueUrl"]}
+    sqs, name = deployed.world.deployment.sqs, "VisibilityTimeout"
+    before = sqs.get_queue_attributes(**queue, AttributeNames=[name])["Attributes"]
+    sqs.set_queue_attributes(**queue, Attributes={name: str(seconds)})
+    try:
+        yield
+    finally:
+        sqs.set_queue_attributes(**queue, Attributes={name: before[name]})
 
 
 def times_routed(deployed: DeployedStack, notice: Notice) -> int:

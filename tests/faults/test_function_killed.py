@@ -14,10 +14,13 @@ from tests.faults.fleet import Connector, Function
 from tests.faults.looks import (
     causes,
     connector_has_all,
+    everything_received,
     failures,
+    hidden_for,
     kill_all,
     queued_at_the_desk,
     receipts_for,
+    stanzas_in_hand,
     state_of,
     times_routed,
 )
@@ -27,6 +30,7 @@ from tocsin.notify.notification import State
 pytestmark = pytest.mark.faults
 
 MID_EVENT_TRIES = 5
+HIDDEN_ON_AWS_SECONDS = 120
 
 
 def test_a_sender_killed_after_its_reservation_and_before_its_send(
@@ -127,6 +131,32 @@ def test_a_receiver_killed_while_it_sends_again_what_a_phone_could_not_read(
     kill_all(receiver)
     deployed.until(notice, State.READ)
     assert failures(deployed, notice) == ["BadMac"], "one session was made for it, not two"
+    deployed.nothing_is_lost(notice)
+
+
+def test_what_a_stopped_receiver_has_in_hand_comes_back_long_before_its_queue_would_bring_it(
+    deployed: DeployedStack, connector: Connector, receiver: Function
+) -> None:
+    """The queue hides it for as long as on AWS; the run said that it is there, second by second, until it was
+    stopped."""
+    siti = deployed.known("Siti")
+    connector_has_all(deployed, siti)
+    everything_received(deployed)
+    deployed.phones.break_phone(siti.number, "corrupt-session")
+    receiver.pause_intake()
+    notice = deployed.tell(siti)
+    deployed.until(notice, State.SENT)
+    deployed.phones.wait_for_event("phone-retry", id=notice.message_id)
+    deployed.phones.inject("lose-messages", account=DESK, device=1, to=siti.number)
+    with hidden_for(deployed, HIDDEN_ON_AWS_SECONDS):
+        receiver.resume_intake()
+        deployed.phones.wait_for_event("fault-met", id=notice.message_id)
+        for process in receiver.processes:
+            process.send(signal.SIGSTOP)
+        eventually(lambda: stanzas_in_hand(deployed) == 0, "the stopped process keeps what it had")
+        kill_all(receiver)
+    deployed.until(notice, State.READ)
+    assert failures(deployed, notice) == ["BadMac"]
     deployed.nothing_is_lost(notice)
 
 

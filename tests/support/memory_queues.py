@@ -98,7 +98,9 @@ class MemoryQueues:
         if found is not None and VisibilityTimeout == 0:
             found.receipt = None
 
-    def change_message_visibility_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> None:
+    def change_message_visibility_batch(
+        self, *, QueueUrl: str, Entries: list[dict[str, Any]]
+    ) -> dict[str, Any]:
         assert 1 <= len(Entries) <= MAX_BATCH, "SQS takes one to ten"
         for entry in Entries:
             self.change_message_visibility(
@@ -106,6 +108,7 @@ class MemoryQueues:
                 ReceiptHandle=entry["ReceiptHandle"],
                 VisibilityTimeout=entry["VisibilityTimeout"],
             )
+        return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
 
     def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:
         messages = self._queue(QueueUrl).messages

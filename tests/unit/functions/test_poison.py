@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -82,6 +83,9 @@ class Group:
         return {"messageId": body, "receiptHandle": body, "body": body, "attributes": about}
 
     # -- as `Redelivery` -----------------------------------------------------------------------------------
+
+    def holding(self, records: list[Record], *, after: float = 0.0) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def give_back(self, handles: list[str], seconds: float) -> None: ...
 

@@ -25,8 +25,8 @@ LANES = 6
 class Meeting:
     """The network, but no message goes on before all lanes have one on its way."""
 
-    def __init__(self, paired: PairedAccount) -> None:
-        self.barrier = Barrier(LANES)
+    def __init__(self, paired: PairedAccount, lanes: int = LANES) -> None:
+        self.barrier = Barrier(lanes)
         self._network, self._lock = paired.network, Lock()
         self._send = paired.network.send_message
         paired.network.send_message = self.send_message  # type: ignore[method-assign]
@@ -71,6 +71,19 @@ def test_messages_at_once_take_a_number_each_and_reach_whom_they_are_for(paired:
     for person in crowd:
         told = [text for device in person.devices.values() for _, text in device.shown if "Tiket 1" in text]
         assert told == [f"Tiket 1 of {person.phone}"] * 2
+
+
+def test_an_order_that_two_runs_have_at_the_same_time_is_one_message(paired: PairedAccount) -> None:
+    """It came back from the queue while it was still being sent."""
+    [person, *_] = people(paired)
+    tell(paired, person, 0)
+    Meeting(paired, lanes=2)
+    first, second = at_once([lambda: tell(paired, person, 1)] * 2)
+    assert first.message_id == second.message_id
+    assert first.numbers != second.numbers
+    assert paired.network.keys_used_twice() == []
+    told = [text for device in person.devices.values() for _, text in device.shown if "Tiket 1" in text]
+    assert told == [f"Tiket 1 of {person.phone}"] * 2
 
 
 def test_each_message_settles_what_is_its_own(paired: PairedAccount) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -115,6 +117,21 @@ def test_a_doubled_event_makes_nothing_new(scene: Scene) -> None:
     second = scene.planner.handle(sample_body())
     assert (second.new, second.repeated) == ((), first.new)
     assert scene.written() == 4
+
+
+def test_an_event_that_two_runs_have_at_the_same_time_is_planned_once(scene: Scene) -> None:
+    """It came back from the queue while it was still being planned."""
+    meeting, put = Barrier(2), scene.aws.notifications_table.put
+
+    def met(one: Put) -> None:
+        meeting.wait(60)
+        put(one)
+
+    scene.aws.notifications_table.put = met  # type: ignore[method-assign]
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(scene.planner.handle, [sample_body()] * 2)
+    assert len(first.new) + len(second.new) == scene.written() == 4
+    assert sorted(scene.orders()) == sorted([*first.new, *second.new])
 
 
 def test_a_doubled_event_does_not_repeat_what_is_on_its_way(scene: Scene) -> None:

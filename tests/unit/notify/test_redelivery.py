@@ -42,7 +42,7 @@ def waited(aws: Cloud, record: Record, failure: Failure | None = None) -> float 
     return redelivery.wait_for(record, failure or Wait("not-connected"), int(NOW * 1000))
 
 
-@pytest.mark.parametrize(("receives", "seconds"), [(1, 15), (2, 30), (3, 60), (10, 300)])
+@pytest.mark.parametrize(("receives", "seconds"), [(1, 1), (2, 2), (3, 4), (10, 300)])
 def test_each_wait_is_longer_than_the_last(aws, receives, seconds):
     assert waited(aws, received(aws, receives)) == seconds
 
@@ -55,7 +55,7 @@ def test_before_it_is_long_taken_for_a_crasher_a_copy_starts_over(aws):
 
 
 def test_before_a_day_is_over_it_is_not_given_up(aws):
-    assert waited(aws, received(aws, age=86_000)) == 15
+    assert waited(aws, received(aws, age=86_000)) == 1
 
 
 def test_after_a_day_it_is_given_up_by_name(aws):

@@ -9,14 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tocsin.notify.failure import Failure, Retry
+from tocsin.notify.visibility import hidden
 
 if TYPE_CHECKING:
     from tocsin.notify.lanes import Record
 
-FIRST_WAIT_SECONDS = 15
+FIRST_WAIT_SECONDS = 1
+"""Of a stanza, doubled each time: a connection that was cut off is back after a second."""
 AGAIN_SECONDS = 2
 """After which a record of a standard queue comes again that could not be handled at once."""
 MAX_WAIT_SECONDS = 300
@@ -36,6 +39,10 @@ class Redelivery:
     def __init__(self, sqs: Any, queue_url: str) -> None:
         self._sqs = sqs
         self._queue_url = queue_url
+
+    def holding(self, records: Sequence[Record], *, after: float = 0.0) -> AbstractContextManager[None]:
+        """While the block runs, keep at most ten records hidden; see `visibility.hidden`."""
+        return hidden(self._sqs, self._queue_url, records, after=after)
 
     def give_back(self, handles: Sequence[str], seconds: float) -> None:
         """Let a lane's records be seen again after `seconds`, all of them: the queue brings nothing of a lane
@@ -94,7 +101,7 @@ class Redelivery:
 
 
 def wait_seconds(receives: int) -> int:
-    """Return how long a stanza waits after so many receives: 15 seconds, doubling to 300."""
+    """Return how long a stanza waits after so many receives: one second, doubling to 300."""
     return _doubled(FIRST_WAIT_SECONDS, receives)
 
 

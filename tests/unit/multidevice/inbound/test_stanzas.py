@@ -13,9 +13,10 @@ import pytest
 
 from tests.support.templates import properties
 from tocsin.multidevice.inbound.envelope import Report
-from tocsin.multidevice.inbound.stanzas import START_OVER_RECEIVES, SUSPECT_RECEIVES, Handled, Stanzas
+from tocsin.multidevice.inbound.stanzas import START_OVER_RECEIVES, Handled, Stanzas
 from tocsin.notify.failure import Failure, Wait
 from tocsin.notify.lanes import MAX_LANES, Lane, Lanes, Record
+from tocsin.notify.visibility import SUSPECT_RECEIVES
 
 READ = Report("message", "reply")
 MAX_RECEIVES = properties("StanzasQueue")["RedrivePolicy"]["maxReceiveCount"]

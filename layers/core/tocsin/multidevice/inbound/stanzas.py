@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from tocsin.notify.failure import Recover, Retry, Wait
-from tocsin.notify.redelivery import FIRST_WAIT_SECONDS, MAX_RECEIVES
+from tocsin.notify.redelivery import MAX_RECEIVES
+from tocsin.notify.visibility import SUSPECT_RECEIVES
 from tocsin.timestamps import from_seconds
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SUSPECT_RECEIVES = 3
+UNBEGUN_SECONDS = 15
+"""After which a suspect comes again for which there was no time."""
 START_OVER_RECEIVES = MAX_RECEIVES // 2
 
 
@@ -109,7 +111,7 @@ class Stanzas:
             return lane.again_after
         self._spare(lane, lane.waiting)
         is_suspect = bool(lane.waiting) and lane.waiting[0].receives >= SUSPECT_RECEIVES
-        return FIRST_WAIT_SECONDS if is_suspect else 0
+        return UNBEGUN_SECONDS if is_suspect else 0
 
     def _spare(self, lane: Lane[Handled], records: Sequence[Record]) -> None:
         """Let copies of records at the end of a lane start over, if one of them was counted so often that it
