@@ -45,6 +45,9 @@ TYPES = {
     "RESTRICT_ALL_COMPANIONS": "the phone itself may still open chats",
 }
 
+# Of which WhatsApp is asked again each hour.
+ASKED = (FIRST_CONTACTS, NEW_CHATS)
+
 OPEN_PHONE = "open WhatsApp on the phone and follow its steps; linking again doesn't help before"
 
 
@@ -52,6 +55,8 @@ def limit_sentence(limit: Limit) -> str:
     """One restriction: what, until when, WhatsApp's word, what to do."""
     said = ", ".join(filter(None, (limit.cause, limit.type)))
     guessed = ", a guess: WhatsApp did not say until when" if limit.guessed else ""
+    if limit.guessed and limit.kind in ASKED:
+        guessed += ", and is asked each hour"
     told = f"{LIMITS.get(limit.kind, limit.kind)} until {moment(limit.until * 1000)} ({said}){guessed}"
     business = "only the owner can appeal, on the phone" if limit.type.startswith("BIZ_") else ""
     more = filter(None, (REMEDIES.get(limit.kind), TYPES.get(limit.type), business))

@@ -198,6 +198,7 @@ def test_a_lock_is_told_with_whatsapps_word_and_whether_its_end_is_a_guess(
     note_limit(fake.deployment.keys_table, "default", limit, guessed=True)
     text = shown(fake, said)
     assert "UTC (reachout-lock, RESTRICT_ALL_COMPANIONS), a guess" in text
+    assert "and is asked each hour" in text
     assert "nothing helps but waiting; the phone itself may still open chats" in text
 
 

@@ -102,9 +102,16 @@ def test_no_end_is_not_an_end(ends: Any) -> None:
     assert told(locked(time_enforcement_ends=ends)).news == (ReachoutLock(True, None),)
 
 
-@pytest.mark.parametrize("active", [False, None, "true", 1])
-def test_only_true_is_active(active: Any) -> None:
+@pytest.mark.parametrize("active", [False, None])
+def test_false_and_null_are_free(active: Any) -> None:
     assert not told(locked(is_active=active)).news[0].active
+
+
+@pytest.mark.parametrize("active", ["true", "false", 1, 0, {}])
+def test_what_is_neither_true_nor_false_frees_nobody(active: Any) -> None:
+    assert told(locked(is_active=active)) == AccountNotice((), unreadable=1)
+    with pytest.raises(InvalidStanza):
+        parse_reachout_answer(answer(LOCK_ANSWER, {"is_active": active}))
 
 
 def test_a_challenge_is_told_whatever_else_can_be_read_of_it() -> None:
@@ -117,7 +124,8 @@ def test_a_challenge_is_told_whatever_else_can_be_read_of_it() -> None:
 
 
 def test_a_flood_of_updates_is_read_to_a_bound() -> None:
-    assert len(told(*[locked()] * (MAX_UPDATES + 5)).news) == MAX_UPDATES
+    notice = told(*[locked()] * (MAX_UPDATES + 5))
+    assert (len(notice.news), notice.unreadable) == (MAX_UPDATES, 5)
 
 
 def test_what_is_of_no_use_is_ignored() -> None:

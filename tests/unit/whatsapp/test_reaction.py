@@ -80,7 +80,7 @@ def test_failures(reason: str | None, kind: Kind, state: str, wipe: bool) -> Non
 
 
 @pytest.mark.parametrize(
-    ("expire", "seconds"), [("3600", 3600), ("", 86400), ("soon", 86400), ("9" * 20, 86400)]
+    ("expire", "seconds"), [("3600", 3600), ("", 86400), ("soon", 86400), ("9" * 20, 86400), ("0", 86400)]
 )
 def test_a_ban_is_waited_out(expire: str, seconds: int) -> None:
     found = on_failure(Node("failure", {"reason": "402", "code": "104", "expire": expire}))

@@ -82,10 +82,11 @@ _QUOTA_QUERIES: Final = ("27910975521856601", "24503548349331633")
 
 def read_updates(node: Node) -> tuple[tuple[AccountNews, ...], int]:
     """What the `<update>` children of a `mex` notification tell, in their order, and how many of those that
-    are known by name can't be read."""
+    are known by name can't be read, or come after more than are read."""
     news: list[AccountNews] = []
-    unreadable = 0
-    for update in node.children("update")[:MAX_UPDATES]:
+    updates = node.children("update")
+    unreadable = max(len(updates) - MAX_UPDATES, 0)
+    for update in updates[:MAX_UPDATES]:
         try:
             found = _read_update(update)
         except InvalidStanza:
@@ -161,9 +162,13 @@ def _required(told: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _lock(told: dict[str, Any]) -> ReachoutLock:
-    """An end of 0, or beyond every clock, is none."""
+    """An end of 0, or beyond every clock, is none. Whether it is active must be said: what is neither true
+    nor false, nor null, frees nobody."""
+    active = told.get("is_active")
+    if active is not None and not isinstance(active, bool):
+        raise InvalidStanza("mex: a lock that is neither active nor over")
     until = _number(told.get("time_enforcement_ends")) or None
-    return ReachoutLock(told.get("is_active") is True, until, _word(told.get("enforcement_type")))
+    return ReachoutLock(active is True, until, _word(told.get("enforcement_type")))
 
 
 def _quota(told: dict[str, Any]) -> NewChatQuota:

@@ -164,7 +164,8 @@ def on_failure(node: Node) -> Reaction:
 
 def _on_ban(node: Node) -> Reaction:
     expire = node.optional_str("expire") or ""
-    is_told = expire.isascii() and expire.isdecimal() and len(expire) < 10
+    # As with the other limits, 0 isn't an end.
+    is_told = expire.isascii() and expire.isdecimal() and len(expire) < 10 and int(expire) > 0
     return Reaction(
         Kind.WAIT,
         "banned-temporarily",
