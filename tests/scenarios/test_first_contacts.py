@@ -11,9 +11,11 @@ from tests.support.paired_account import ACCOUNT
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import orders, our_bundle
 from tocsin.accounts.limits import FIRST_CONTACTS, NEW_CHATS, Limit
+from tocsin.accounts.state import AccountState
 from tocsin.connector_client import protocol
 from tocsin.notify.cold import MUST_WRITE_FIRST
 from tocsin.notify.notification import Notification, State
+from tocsin.notify.parking import Maintainer
 from tocsin.notify.queues import Order
 from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.node import Node
@@ -195,6 +197,57 @@ def test_a_connector_of_before_finds_nothing_out_and_a_day_is_taken(wired: Wired
     wired.network.refuse_with = [463]
     assert wired.deliver(planned).cause == "first-contact-restricted"
     assert wired.stored(planned).due_at == int(wired.paired.now + DAY) * 1000
+
+
+def locked(wired: WiredFunctions, number: int = 1) -> Notification:
+    """One that a lock of six days keeps back."""
+    planned, end = wired.plan(number), int(wired.paired.now) + 6 * DAY
+    refuse(wired, protocol.LOCKED, end)
+    assert wired.deliver(planned).outcome == "parked"
+    now = int(wired.paired.now)
+    wired.paired.keys.account.note_limit(Limit(FIRST_CONTACTS, "reachout-lock", end, now))
+    wired.siti.devices[0].begin(our_bundle(wired))
+    return planned
+
+
+def swept(wired: WiredFunctions) -> list[str]:
+    """What goes out with the next look at what waits, while the lock lasts."""
+    upkeep = Maintainer(
+        wired.stores, wired.queue, wired.dead_letters, Locked(), clock=lambda: wired.paired.now
+    )
+    upkeep.resume(ACCOUNT, lambda: 60.0)
+    return let_go(wired)
+
+
+class Locked:
+    """The connector of an account that may write to nobody who doesn't know it."""
+
+    def state(self, account: str) -> AccountState:
+        return AccountState.RESTRICTED
+
+    def resumed(self, account: str) -> None:
+        raise AssertionError("nothing was being held back")
+
+    def takes_first_contacts(self, account: str) -> bool:
+        return False
+
+
+def test_who_writes_while_the_account_is_locked_gets_what_waited_for_them(wired: WiredFunctions) -> None:
+    """In chats in which they wrote WhatsApp lets it pass."""
+    first = locked(wired)
+    second = wired.plan(2)
+    assert wired.deliver(second).cause == "behind"
+    assert swept(wired) == []
+    wired.reply("Halo")
+    assert swept(wired) == [first.id, second.id]
+
+
+def test_what_nobody_answered_waits_on(wired: WiredFunctions) -> None:
+    """The twin: a group's talk is no chat with them."""
+    locked(wired)
+    attrs = {"from": JID("1203630", "g.us"), "participant": wired.siti.user}
+    wired.receive(message_from(wired.siti.devices[0], wired.siti, "G1", "Halo", **attrs))
+    assert swept(wired) == []
 
 
 # -- one message ---------------------------------------------------------------------------------------------

@@ -6,6 +6,9 @@
 
 No timer tries again: each refused attempt counts against the account. While somebody is noted, whatever else
 is for them becomes such a dead letter without an attempt. An operator's redrive tries all the same.
+
+A lock of the whole account (`hold.FIRST_CONTACT_CODES`) keeps nobody back who writes: in a chat in which they
+wrote WhatsApp lets messages pass. What was parked for them because of it goes with the next sweep.
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tocsin.notify.failure import Permanent
-from tocsin.notify.notification import Notification
+from tocsin.notify.hold import FIRST_CONTACT_CODES
+from tocsin.notify.notification import Notification, State
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
 from tocsin.people.person import Person
@@ -91,6 +95,19 @@ class ColdRecipients:
         self._stores.people.forget_must_write_first(account, person.id, person.refused)
         log.info("a recipient may be written to now", extra={"account": account, "notifications": sent})
         return sent
+
+    def unlock(self, account: str, person: Person) -> None:
+        """Let go what a lock of first contacts holds for somebody who wrote. Only the first in their line
+        waits for that; the others wait for it."""
+        for turn in sorted(person.parked):
+            first = self._stores.notifications.get_readable(turn.partition("#")[2])
+            if first is None or first.state is not State.WAITING:
+                continue  # it came to its end meanwhile
+            row = self._stores.parking.row_of(first)
+            if row is not None and row.cause in FIRST_CONTACT_CODES:
+                self._stores.parking.release(row, from_seconds(self._clock()))
+                log.info("somebody wrote whom a lock kept us from", extra={"account": account})
+            return
 
     def _send(self, account: str, notification: Notification) -> bool:
         why = notification.last_error

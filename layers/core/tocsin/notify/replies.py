@@ -133,6 +133,7 @@ class Replies:
         if wish is None:
             self._acknowledge(reply, person, answered)
         self.cold.release(reply.account, person)
+        self.cold.unlock(reply.account, person)
         return wish[0].value if wish else reply.kind
 
     def _person(self, reply: Reply) -> Person:
