@@ -13,9 +13,12 @@ from tests.support.notifications import a_notification, an_id
 from tests.support.paired_account import ACCOUNT, PairedAccount
 from tests.support.settings import chosen
 from tests.support.wired_functions import WiredFunctions
+from tests.support.wired_steps import our_bundle
 from tocsin.accounts.limits import FIRST_CONTACTS, Limit
+from tocsin.connector_client import protocol
 from tocsin.connector_client.errors import NotConnected
 from tocsin.keys.timers import ChatTimer
+from tocsin.notify.cold import MUST_WRITE_FIRST
 from tocsin.notify.content import Edit, Quote, Text
 from tocsin.notify.notification import Notification
 from tocsin.notify.planning import spellings_of
@@ -179,6 +182,67 @@ def test_an_edit_that_waited_through_the_move_becomes_a_message(wired: WiredFunc
     wired.delivery._settings = chosen(new_number_since=wired.since)  # type: ignore[attr-defined]
     assert wired.deliver(waiting).outcome == "sent"
     assert read(wired) == "Tiket 1.2"
+
+
+# -- to whom the new number is a stranger ---------------------------------------------------------------
+
+
+def known(wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch, revision: int) -> int:
+    """What the connector is told of when Siti last heard of us, with the next message."""
+    seen: list[str] = []
+    hand_over = wired.network.send_message
+
+    def noted(profile: Any, node: Any, **how: Any) -> Any:
+        seen.append(how["pace"])
+        return hand_over(profile, node, **how)
+
+    with monkeypatch.context() as listening:
+        listening.setattr(wired.network, "send_message", noted)
+        said(wired, 1, revision=revision)
+    said_at = protocol.known_at(seen[-1].split())
+    assert said_at is not None
+    return said_at
+
+
+def heed_the_move(wired: WiredFunctions) -> int:
+    """As once the console has asked whether the number is meant, and set when it changed."""
+    since: int = wired.since  # type: ignore[attr-defined]
+    wired.restart(new_number_since=since)
+    return since
+
+
+def test_the_connector_is_told_when_somebody_last_heard_of_us_and_knows_whether_from_this_number(
+    wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It alone knows since when the account has its number, also while the console still asks."""
+    wired.receipt(a_first(wired))
+    move(wired)
+    since: int = wired.since  # type: ignore[attr-defined]
+    assert known(wired, monkeypatch, 2) < since
+    wired.receipt(said(wired, 1, revision=3))
+    assert known(wired, monkeypatch, 4) >= since
+
+
+def test_who_writes_to_the_new_number_knows_it(
+    wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wired.receipt(a_first(wired))
+    move(wired)
+    since = heed_the_move(wired)
+    wired.siti.devices[0].begin(our_bundle(wired))
+    wired.reply("Halo")
+    assert known(wired, monkeypatch, 2) >= since
+
+
+def test_who_had_to_write_to_the_old_number_first_is_tried_once_by_the_new_one(wired: WiredFunctions) -> None:
+    wired.network.refuse_with, wired.network.verdict = [463, 463], {protocol.VERDICT: protocol.COLD}
+    assert wired.deliver(planned(wired, 2, "TicketCreated")).cause == MUST_WRITE_FIRST
+    move(wired)
+    heed_the_move(wired)
+    before = len(wired.network.messages)
+    for ticket in (3, 4):
+        assert wired.deliver(planned(wired, ticket, "TicketCreated")).cause == MUST_WRITE_FIRST
+    assert len(wired.network.messages) == before + 1
 
 
 # -- open tickets are told, once ------------------------------------------------------------------------

@@ -98,7 +98,9 @@ class Server:
             audience=outgoing.audience,
             urgent=outgoing.urgent,
             digestible=outgoing.digestible,
+            known_at=None if outgoing.known_at is None else outgoing.known_at // 1000,
         )
+        how = self.world.holds[outgoing.account].seen(how)
         try:
             delay = self.world.holds[outgoing.account].admit(stanza, how)
         except Refusal as refusal:

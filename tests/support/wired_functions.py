@@ -7,6 +7,7 @@ import json
 import os
 import zlib
 from dataclasses import replace
+from typing import Any
 
 from tests.support.fake_aws import Cloud
 from tests.support.fake_whatsapp import NOW, Device, Person, message_from
@@ -56,7 +57,7 @@ class WiredFunctions:
         return paired_on(aws)
 
     def restart(
-        self, *, recoveries_per_hour: int = 30, read_receipts: bool = False, thanks: str = ""
+        self, *, recoveries_per_hour: int = 30, read_receipts: bool = False, thanks: str = "", **more: Any
     ) -> None:
         """Throw the containers away: nothing that they remember may matter."""
         settings = chosen(
@@ -64,6 +65,7 @@ class WiredFunctions:
             read_receipts=read_receipts,
             acknowledge_replies=thanks,
             outcome_events=("sent", "delivered", "read"),
+            **more,
         )
         clock = lambda: self.paired.now  # noqa: E731
         self.transport = self.paired.new_transport()

@@ -14,7 +14,15 @@ from tocsin.notify.content import Attachment, File, Quote, Text
 from tocsin.notify.notification import SELF_TEST, TICKET_DIGEST, Notification, State
 from tocsin.notify.threads import placed
 from tocsin.notify.waiting import WaitingList
-from tocsin.pace.causes import ACCOUNT_PACE, DIGEST, PAUSED, QUIET_HOURS, RECIPIENT_PACE
+from tocsin.pace.causes import (
+    ACCOUNT_PACE,
+    DIGEST,
+    FIRST_CONTACT_PACE,
+    PAUSED,
+    QUIET_HOURS,
+    RECIPIENT_PACE,
+)
+from tocsin.pace.ledger import Ledger
 from tocsin.tables.notifications import notification_key
 
 SITI, BUDI = "6581234567", "6589999999"
@@ -245,6 +253,19 @@ def test_what_comes_fresh_waits_behind_what_is_over_the_budget(world: PacedWorld
     assert waits_for(world, late) == ACCOUNT_PACE
     world.minutes(5)
     assert world.sent == ids([*early, late])
+
+
+def test_those_who_heard_of_the_old_number_are_first_contacts_of_the_new_one(world: PacedWorld) -> None:
+    world.set(first_contacts_per_hour=10)
+    tickets = [a_ticket(world, number, f"65{number:08d}") for number in range(30)]
+    for one in tickets:
+        before = f"{world.now_ms - 1:016d}"
+        world.stores.people.note_delivery("default", one.person_name, "earlier", before)
+    world.holds["default"].begin_with(Ledger(since=int(world.now)))
+    world.plan(*tickets)
+    world.carry_out()
+    assert len(world.sent) == 4  # of a number that is new, half
+    assert waits_for(world, tickets[4]) == FIRST_CONTACT_PACE
 
 
 @pytest.mark.parametrize(

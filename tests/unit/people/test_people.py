@@ -95,7 +95,7 @@ def test_who_must_write_first_under_a_name_must_and_what_was_refused_goes_along(
     stores.people.note_must_write_first("default", USER, "n1", 5)
     stores.people.note_must_write_first("default", LID, "n2", 7)
     person = joined(stores)
-    assert (person.must_write_first_at, person.refused) == (5, {"n1", "n2"})
+    assert (person.must_write_first_at, person.refused) == (7, {"n1", "n2"})
 
 
 def test_what_is_refused_while_the_rest_is_let_go_stays_noted(stores: Stores) -> None:

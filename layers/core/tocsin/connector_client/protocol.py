@@ -27,6 +27,7 @@ other by `protocol`.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 ACCOUNT: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -141,13 +142,31 @@ STATUS: Final = {
 URGENT: Final = "urgent"
 DIGESTIBLE: Final = "digestible"
 AGAIN: Final = "again"
-"""Words of `PACE` behind the audience. `again`: one device of somebody who has the message asks for it."""
+KNOWN: Final = "known="
+"""Words of `PACE` behind the audience. `again`: one device of somebody who has the message asks for it.
+`known=` and Unix seconds: when the recipient last got something of the account or wrote to it. If the account
+has its number only since later, the recipient is a first contact of that number."""
 
 
-def pace_words(audience: str, *, urgent: bool = False, digestible: bool = False, again: bool = False) -> str:
-    """What `PACE` says of a message. Who doesn't know the header paces it by its account alone."""
+def pace_words(
+    audience: str,
+    *,
+    urgent: bool = False,
+    digestible: bool = False,
+    again: bool = False,
+    known_at: int | None = None,
+) -> str:
+    """What `PACE` says of a message. Who doesn't know the header paces it by its account alone. `known_at`:
+    ms, `None` where it isn't said."""
     told = {URGENT: urgent, DIGESTIBLE: digestible, AGAIN: again}
-    return " ".join([audience, *(word for word, holds in told.items() if holds)])
+    known = [] if known_at is None else [f"{KNOWN}{known_at // 1000}"]
+    return " ".join([audience, *(word for word, holds in told.items() if holds), *known])
+
+
+def known_at(words: Iterable[str]) -> int | None:
+    """What these words say of `KNOWN`; None if they don't, or something else than a moment."""
+    said = next((word.removeprefix(KNOWN) for word in words if word.startswith(KNOWN)), "")
+    return int(said) if re.fullmatch("[0-9]{1,12}", said) else None
 
 
 def version_of(header: str | None) -> int | None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tocsin.connector_client.client import Whereabouts
     from tocsin.keys.store import KeyStore
     from tocsin.multidevice.account import Account
+    from tocsin.notify.transport import Outgoing
     from tocsin.whatsapp.message import MessageAck
     from tocsin.whatsapp.node import Node
 
@@ -47,6 +48,16 @@ PAUSES = frozenset({"rate-limited", "resource-limit", "locked"})
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 NO_NUMBERS: Mapping[str, int] = MappingProxyType({})
+
+
+def pace_of(outgoing: Outgoing) -> str:
+    """What the connector is told that a message's pace goes by."""
+    return protocol.pace_words(
+        outgoing.audience,
+        urgent=outgoing.urgent,
+        digestible=outgoing.digestible,
+        known_at=outgoing.known_at,
+    )
 
 
 class RememberedLeases:

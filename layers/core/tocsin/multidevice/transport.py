@@ -18,14 +18,13 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from tocsin.connector_client.errors import ConnectorError
-from tocsin.connector_client.protocol import pace_words
 from tocsin.keys.errors import Contended, NoAccount, NoOutbound, NotPaired, OtherPairing
 from tocsin.multidevice.account import Account, Connector
 from tocsin.multidevice.compose import compose, plaintext_for
 from tocsin.multidevice.numbers import NUMBER_DOUBTED, NumberOwners, held_back
 from tocsin.multidevice.privacy_tokens import Tokens
 from tocsin.multidevice.refusals import failure_of_answer, failure_of_connector
-from tocsin.multidevice.socket import RememberedLeases, Socket
+from tocsin.multidevice.socket import RememberedLeases, Socket, pace_of
 from tocsin.notify.content import File
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.transport import Address, Outgoing, Sent
@@ -412,7 +411,7 @@ class MultiDevice:
             earlier=outgoing.earlier,
             resumed=outgoing.resumed,
             first_contact=outgoing.first_contact,
-            pace=pace_words(outgoing.audience, urgent=outgoing.urgent, digestible=outgoing.digestible),
+            pace=pace_of(outgoing),
         )
 
     # -- what an ack may ask for ------------------------------------------------------------------------

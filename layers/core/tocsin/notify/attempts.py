@@ -23,7 +23,7 @@ from tocsin.notify.dead_letters import CRASHED, DeadLetters, attempt_of, problem
 from tocsin.notify.failure import Bug, Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.gate import Gate, is_digestible
 from tocsin.notify.hold import HELD_TOO_LONG, Hold, held_until, is_hopeless
-from tocsin.notify.judgements import attempt_of_sent, earlier_codes
+from tocsin.notify.judgements import Acquaintance, attempt_of_sent, earlier_codes, number_since
 from tocsin.notify.notification import SELF_TEST, Attempt, Notification, State
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
@@ -55,7 +55,7 @@ class Recipient:
 
     person: Person
     address: Address | None
-    is_first_contact: bool
+    acquaintance: Acquaintance
     on_located: Callable[[Notification, Person, str], None]
 
 
@@ -146,7 +146,8 @@ class Attempts:
     def refuse(self, notification: Notification, person: Person, failure: Permanent) -> Verdict:
         """Give it up. Who must write first is noted before: what is noted goes out once they do."""
         if failure.code == MUST_WRITE_FIRST:
-            note(self._stores, notification, person, self._now_ms())
+            since = number_since(self._settings(), notification.account)
+            note(self._stores, notification, person, self._now_ms(), since)
         return self.bury(notification, failure)
 
     def bury(self, notification: Notification, failure: Failure) -> Verdict:
@@ -217,7 +218,8 @@ def _outgoing(notification: Notification, to: Recipient, resumed: bool, content:
         earlier=earlier_codes(notification),
         resumed=resumed,
         recheck=notification.redriven > 0,
-        first_contact=to.is_first_contact,
+        first_contact=to.acquaintance.first_contact,
+        known_at=to.acquaintance.known_at,
         audience=notification.audience,
         urgent=notification.urgent or notification.hurried,
         digestible=is_digestible(notification),

@@ -45,9 +45,11 @@ class Orders(Protocol):
     def send(self, notification: Notification) -> None: ...
 
 
-def is_barred(notification: Notification, person: Person) -> bool:
-    """Whether to try would only be refused again. What an operator redrives is tried."""
-    return person.must_write_first_at is not None and not notification.redriven
+def is_barred(notification: Notification, person: Person, since: int = 0) -> bool:
+    """Whether to try would only be refused again. What an operator redrives is tried. `since`: when the
+    account got its number (ms); what WhatsApp said of an earlier one bars nobody."""
+    noted_at = person.must_write_first_at
+    return noted_at is not None and noted_at >= since and not notification.redriven
 
 
 def refusal(detail: str = "") -> Permanent:
@@ -55,11 +57,12 @@ def refusal(detail: str = "") -> Permanent:
     return Permanent(MUST_WRITE_FIRST, f"{detail}; {REMEDY}" if detail else REMEDY)
 
 
-def note(stores: Stores, notification: Notification, person: Person, at: int) -> None:
-    """Note the person, with the notification that is to be sent once they write. `at`: ms."""
-    if len(person.refused) >= MAX_NOTED:
+def note(stores: Stores, notification: Notification, person: Person, at: int, since: int = 0) -> None:
+    """Note the person, with the notification that is to be sent once they write. `at`, `since`: ms."""
+    is_anew = person.must_write_first_at is not None and person.must_write_first_at < since
+    if len(person.refused) >= MAX_NOTED and not is_anew:
         return
-    stores.people.note_must_write_first(notification.account, person.id, notification.id, at)
+    stores.people.note_must_write_first(notification.account, person.id, notification.id, at, is_anew=is_anew)
 
 
 class ColdRecipients:

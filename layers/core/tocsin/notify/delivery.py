@@ -35,11 +35,12 @@ from tocsin.notify.failure import Permanent, Wait
 from tocsin.notify.gate import BEHIND, Gate, hurry_before, was_collected
 from tocsin.notify.hold import NUMBER_MOVED
 from tocsin.notify.judgements import (
+    acquaintance,
     expiry_of,
     is_answer,
     is_editable_by,
-    is_first_contact,
     is_unwanted,
+    number_since,
     reason_to_drop,
     waits_for_operator,
     was_rerouted,
@@ -61,7 +62,6 @@ from tocsin.notify.unreadable import UnreadableOrders
 from tocsin.notify.verdict import UNREADABLE, Stopped, Verdict
 from tocsin.pace.causes import DIGESTED
 from tocsin.people.person import Name, Person, Source
-from tocsin.settings.declared import NEW_NUMBER_SINCE
 from tocsin.settings.reader import CurrentSettings, unchanged_settings
 from tocsin.tables.names import id_of_message, is_lid, user_of
 from tocsin.timestamps import from_seconds
@@ -164,7 +164,7 @@ class Delivery:
         if isinstance(found, Verdict):
             return found
         notification = replace(notification, person=found.id)
-        if is_barred(notification, found):
+        if is_barred(notification, found, number_since(self._settings(), notification.account)):
             return self._attempts.refuse(notification, found, refusal())
         now = self._now_ms()
         judged = self._gate.judge(notification, found, self._settings(), now, resumed=order.resumed)
@@ -173,7 +173,7 @@ class Delivery:
         if judged is not None:
             return self._suppress(notification, judged, outcome=WOULD_HAVE_BEEN_SENT)
         recipient = Recipient(
-            found, address, is_first_contact(notification, found), on_located=self._check_located
+            found, address, acquaintance(notification, found), on_located=self._check_located
         )
         send = partial(self._attempts.send, to=recipient, resumed=order.resumed)
         content = notification.content
@@ -279,7 +279,7 @@ class Delivery:
             claim = None
         if claim is not None and not claim.applied:
             return self._suppress(notification, SUPERSEDED)
-        since = self._settings().value(NEW_NUMBER_SINCE, account=notification.account) * 1000
+        since = number_since(self._settings(), notification.account)
         if claim is not None and is_editable_by(notification, claim.notification, self._now_ms(), since):
             # By the id that the transport gave the message, which may not be known before it is sent.
             edit = replace(content, message_id=claim.notification.message_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 from tocsin.notify.content import Reaction
 from tocsin.notify.dead_letters import EXPIRED
@@ -13,6 +14,9 @@ from tocsin.notify.queues import Order
 from tocsin.notify.texts.consent import CONFIRMATIONS
 from tocsin.notify.transport import Sent
 from tocsin.people.person import Person
+from tocsin.settings.declared import NEW_NUMBER_SINCE
+from tocsin.settings.values import Settings
+from tocsin.timestamps import from_seconds
 
 SPENDING = (Retry.kind, Recover.kind)
 
@@ -96,11 +100,22 @@ def waits_for_operator(notification: Notification) -> bool:
     return notification.state is State.WAITING and why is not None and why.code == NUMBER_MOVED
 
 
-def is_first_contact(notification: Notification, person: Person) -> bool:
-    """Return whether the person has nothing of us yet and never wrote: whom WhatsApp may keep us from.
+class Acquaintance(NamedTuple):
+    """`first_contact`: the person has nothing of us yet and never wrote, so WhatsApp may keep us from them.
+    `known_at`: when they last did either (ms), by which the transport tells who knows its present number;
+    `None` where that makes no difference."""
 
-    Known is who got a notification, or answered one; a confirmation is itself an answer. We know ourselves.
-    """
+    first_contact: bool = False
+    known_at: int | None = None
+
+
+def acquaintance(notification: Notification, person: Person) -> Acquaintance:
+    """Return how well the recipient knows us. A confirmation is itself an answer; we know ourselves."""
     if notification.event_type in {*CONFIRMATIONS, SELF_TEST} or notification.group is not None:
-        return False
-    return person.last_notification is None and person.heard_at is None
+        return Acquaintance()
+    return Acquaintance(person.known_at is None, person.known_at)
+
+
+def number_since(settings: Settings, account: str) -> int:
+    """Return when an account moved to the number that it has (ms), 0 if that is not known of."""
+    return from_seconds(settings.value(NEW_NUMBER_SINCE, account=account))

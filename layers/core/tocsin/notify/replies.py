@@ -9,6 +9,7 @@ from typing import Any
 
 from tocsin.notify.cold import ColdRecipients
 from tocsin.notify.content import Reaction, Text
+from tocsin.notify.judgements import number_since
 from tocsin.notify.notification import Notification, State, derived_id, named
 from tocsin.notify.queues import NotificationsQueue
 from tocsin.notify.store.stores import Stores
@@ -130,6 +131,7 @@ class Replies:
         if wish is not None:
             self._heed(reply, person, answered, *wish)
         self._record(reply, person, answered, CONSENT[wish[0]] if wish else None)
+        self._get_known(reply, person)
         if wish is None:
             self._acknowledge(reply, person, answered)
         self.cold.release(reply.account, person)
@@ -232,9 +234,15 @@ class Replies:
                 return notification
         if person.last_notification is not None:
             return self._stores.notifications.get(person.last_notification)
-        if person.heard_at is None and reply.kind not in UNREAD:
-            self._stores.people.note_heard(reply.account, person.id, self._now_ms())
         return None
+
+    def _get_known(self, reply: Reply, person: Person) -> None:
+        """Note that they wrote, where our present number is new to them: what is for them is no first contact
+        any more."""
+        since = number_since(self._settings(), reply.account)
+        is_new_to_them = person.known_at is None or person.known_at < since
+        if is_new_to_them and reply.kind not in UNREAD:
+            self._stores.people.note_heard(reply.account, person.id, self._now_ms())
 
     def _changed(self, reply: Reply) -> Notification | None:
         """Return the notification that the sender's reply was about which `reply` edits or deletes."""

@@ -53,9 +53,10 @@ class Outgoing:
     refusals are worth one repair and no more, and the repair depends on what was refused. `resumed`: it was
     parked, and may pass while the account is resuming. `recheck`: an operator redrives it, so that what was
     said of the recipient earlier is asked again. `first_contact`: nothing we sent ever reached the recipient,
-    and they never wrote to us. `audience`, `urgent`, `digestible`: what its pace goes by, where the transport
-    has one. `on_located`: called with the recipient's `Address.user` where that had to be
-    asked for, before anything is sent; what it raises ends the send.
+    and they never wrote to us; `known_at`: when either last happened (ms, 0 if nobody noted when), `None`
+    where it makes no difference. `audience`, `urgent`, `digestible`: what its pace goes by, where the
+    transport has one. `on_located`: called with the recipient's `Address.user` where that had to be asked
+    for, before anything is sent; what it raises ends the send.
     """
 
     account: str
@@ -67,6 +68,7 @@ class Outgoing:
     resumed: bool = False
     recheck: bool = False
     first_contact: bool = False
+    known_at: int | None = None
     audience: str = ""
     urgent: bool = False
     digestible: bool = False

@@ -251,14 +251,19 @@ class People:
             self._said(account, name, Update(("", ""), remove=("recoveries",), when=(Exists("recoveries"),)))
 
     def note_heard(self, account: str, name: str, at: int) -> None:
-        """They wrote to us before any notification reached them: they know us from now on."""
+        """They wrote to us before any notification of our present number reached them: they know it from now
+        on."""
         self.change(account, name, Update(("", ""), set={"heard_at": at}))
 
-    def note_must_write_first(self, account: str, name: str, notification_id: str, at: int) -> None:
-        """WhatsApp refused a notification because they must write first; it goes out once they do."""
+    def note_must_write_first(
+        self, account: str, name: str, notification_id: str, at: int, *, is_anew: bool = False
+    ) -> None:
+        """WhatsApp refused a notification because they must write first; it goes out once they do. `is_anew`:
+        what was noted before was said of another number of ours."""
         noted: Item = {MUST_WRITE_FIRST_AT: at}
         refused = {REFUSED: frozenset({notification_id})}
-        self.change(account, name, Update(("", ""), set_first=noted, add=refused))
+        first, again = ({}, noted) if is_anew else (noted, {})
+        self.change(account, name, Update(("", ""), set=again, set_first=first, add=refused))
 
     def forget_must_write_first(self, account: str, name: str, refused: frozenset[str]) -> None:
         """They may be written to; `refused`: what was let go. What is noted meanwhile was refused since."""

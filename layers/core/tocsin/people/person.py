@@ -64,8 +64,9 @@ class Person:
     to or wrote. `formerly`: earlier ids, under which some of their records still lie.
     `reached`: text that sorts by when `last_notification` reached them; 0.1.0 writes none.
     `parked`: turns of notifications that were parked and not yet seen to come to an end. `heard_at`: when
-    they first wrote to us, of somebody whom no notification had reached before. `must_write_first_at`: since
-    when WhatsApp lets us write to them only after they have; `refused`: ids of notifications that it refused.
+    they wrote to us, of somebody whom no notification of ours had reached, or none from our present number.
+    `must_write_first_at`: since when WhatsApp lets us write to them only after they have; `refused`: ids of
+    notifications that it refused.
     """
 
     id: str
@@ -106,6 +107,15 @@ class Person:
         return tuple(
             name.jid for name in sorted(present, key=lambda one: (one.source != Source.TICKET, one.at))
         )
+
+    @property
+    def known_at(self) -> int | None:
+        """When they last got something of ours, or wrote to us, as far as is known (ms): 0 where nobody noted
+        when, `None` if neither ever was."""
+        if self.last_notification is None and self.heard_at is None:
+            return None
+        digits = (self.reached or "").partition(" ")[0]
+        return max(int(digits) if digits.isdecimal() else 0, self.heard_at or 0)
 
     @property
     def username(self) -> str | None:
@@ -200,8 +210,8 @@ def joined(person: Person, other: Person, names: Iterable[Name] = ()) -> Person:
         last_notification=last.last_notification,
         reached=last.reached,
         parked=person.parked | other.parked,
-        heard_at=_earliest(person.heard_at, other.heard_at),
-        must_write_first_at=_earliest(person.must_write_first_at, other.must_write_first_at),
+        heard_at=_latest(person.heard_at, other.heard_at),
+        must_write_first_at=_latest(person.must_write_first_at, other.must_write_first_at),
         refused=person.refused | other.refused,
         revision=person.revision,
     )
@@ -236,3 +246,7 @@ def _lane(person: Person, other: Person) -> str:
 
 def _earliest(*moments: int | None) -> int | None:
     return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _latest(*moments: int | None) -> int | None:
+    return max((moment for moment in moments if moment is not None), default=None)

@@ -79,6 +79,11 @@ def test_a_message_brings_its_ack_and_says_whether_it_was_parked(gateway: Runnin
         (pace_words("customer", digestible=True), Handling(audience="customer", digestible=True)),
         (pace_words("group", again=True), Handling(audience="group", again=True)),
         (pace_words("friends", urgent=True), Handling(urgent=True)),
+        (
+            pace_words("customer", known_at=1_795_000_000_123),
+            Handling(audience="customer", known_at=1_795_000_000),
+        ),
+        ("customer known=yesterday", Handling(audience="customer")),
         (" ", Handling()),
     ],
 )

@@ -127,6 +127,24 @@ def test_a_device_that_asks_again_is_not_paced(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
+    ("since", "known_at", "is_new"),
+    [
+        (NOW, NOW - 1, True),
+        (NOW, 0, True),
+        (NOW, NOW, False),
+        (NOW, None, False),  # nobody said
+        (None, NOW - 1, False),  # the account has had its number since before anybody counted
+    ],
+)
+def test_who_heard_of_an_earlier_number_only_is_a_first_contact_of_this_one(
+    scene: Scene, since: float | None, known_at: float | None, is_new: bool
+) -> None:
+    scene.holds.begin_with(Ledger(since=None if since is None else int(since)))
+    how = Handling(known_at=None if known_at is None else int(known_at))
+    assert scene.holds.seen(how).first_contact is is_new
+
+
+@pytest.mark.parametrize(
     ("stanza", "answers"),
     [
         (Node("message", {"from": SITI}), 1),

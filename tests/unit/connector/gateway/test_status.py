@@ -16,6 +16,7 @@ from tocsin.connector.gateway.holds import Holds, unheld
 from tocsin.connector.gateway.status import AccountGateway, AccountStatus
 from tocsin.connector.socket import LineClosed, LineLost
 from tocsin.connector_client import protocol
+from tocsin.pace.ledger import Ledger
 from tocsin.settings.reader import unchanged_settings
 from tocsin.signal.curve import key_pair
 from tocsin.signal.wire import MAC_LENGTH, encode_signal_message
@@ -75,7 +76,7 @@ def status(line: Any = None, **facts: Any) -> AccountStatus:
     return AccountStatus("default", line=line, **(values | facts))
 
 
-async def ask(account: AccountStatus, what: str, *, incarnation: int = 3, **how: bool) -> Any:
+async def ask(account: AccountStatus, what: str, *, incarnation: int = 3, **how: Any) -> Any:
     desk = AccountGateway({"default": account})
     match what:
         case "iq":
@@ -261,6 +262,14 @@ async def test_a_first_contact_is_not_tried_against_a_restriction_and_known_ones
     assert (raised.value.code, raised.value.fields["until"]) == ("restricted", 2_000_000_000)
     assert raised.value.fields["limit"] == "first-contacts"
     assert await ask(account, "message") == ACK
+
+
+async def test_who_knows_an_earlier_number_only_is_not_tried_against_a_restriction_either() -> None:
+    account = limited("first-contacts")
+    account.hold.begin_with(Ledger(since=1_000))
+    with pytest.raises(Refusal):
+        await ask(account, "message", known_at=999)
+    assert await ask(account, "message", known_at=1_000) == ACK
 
 
 async def test_no_message_is_tried_against_a_limit_for_all_and_receipts_and_queries_pass() -> None:

@@ -50,7 +50,8 @@ class Refusal(Exception):
 class Handling:
     """How a message is to be taken. `resumed`: it was parked, and may pass while the account is resuming.
     `first_contact`: the recipient doesn't know us; WhatsApp may have forbidden such messages for a while.
-    `audience`: empty where that isn't said; `urgent`, `digestible`, `again`: as in `protocol.pace_words`."""
+    `audience`: empty where that isn't said; `urgent`, `digestible`, `again`, `known_at`: as in
+    `protocol.pace_words`."""
 
     resumed: bool = False
     first_contact: bool = False
@@ -58,6 +59,7 @@ class Handling:
     urgent: bool = False
     digestible: bool = False
     again: bool = False
+    known_at: int | None = None
 
 
 class Accounts(Protocol):
@@ -194,6 +196,7 @@ class _Call:
             urgent=protocol.URGENT in flags,
             digestible=protocol.DIGESTIBLE in flags,
             again=protocol.AGAIN in flags,
+            known_at=protocol.known_at(flags),
         )
         self.media = head.headers.get(protocol.MEDIA.lower(), "")
         seconds = int(head.headers.get(protocol.TIMEOUT.lower(), protocol.IQ_TIMEOUT))

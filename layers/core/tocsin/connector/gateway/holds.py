@@ -13,6 +13,7 @@ import random
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -87,6 +88,14 @@ class Holds:
         self._remember(message)
         self.changed = True
         return decided.delay
+
+    def seen(self, how: Handling) -> Handling:
+        """How a message is to be taken by who knows since when the account has its number: whoever heard of
+        it from an earlier one only is a first contact of this one."""
+        since = self.pacer.ledger.since
+        if how.known_at is None or since is None or how.known_at >= since:
+            return how
+        return replace(how, first_contact=True)
 
     def check_pause(self, message: Node, how: Handling) -> None:
         """Raise Refusal while the operator has sending paused. To ourselves nothing is sent."""

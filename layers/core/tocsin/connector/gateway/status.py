@@ -140,6 +140,7 @@ class AccountGateway:
 
     async def message(self, account: str, incarnation: int, node: Node, body: bytes, how: Handling) -> Node:
         status, _ = self._line(account, incarnation)
+        how = status.hold.seen(how)
 
         async def hand_over() -> Node:
             # Asked again here: another message under this id may have been waited for.
