@@ -255,6 +255,21 @@ def test_what_comes_fresh_waits_behind_what_is_over_the_budget(world: PacedWorld
     assert world.sent == ids([*early, late])
 
 
+def test_what_was_held_while_the_clock_was_ahead_holds_nobody_once_it_is_right(world: PacedWorld) -> None:
+    world.set(messages_per_minute=10)
+    world.now += 30 * 86_400
+    early = [a_ticket(world, number, f"65{number:08d}") for number in range(1, 16)]
+    world.plan(*early)
+    world.carry_out()
+    world.now -= 30 * 86_400
+    late = a_ticket(world, 99, BUDI)
+    world.plan(late)
+    world.carry_out()
+    assert world.sent[-1] == late.id
+    world.minutes(3)
+    assert world.sent == ids([*early[:9], late, *early[9:]])
+
+
 def test_those_who_heard_of_the_old_number_are_first_contacts_of_the_new_one(world: PacedWorld) -> None:
     world.set(first_contacts_per_hour=10)
     tickets = [a_ticket(world, number, f"65{number:08d}") for number in range(30)]

@@ -170,3 +170,34 @@ def test_without_a_size_nothing_is_collected() -> None:
     one = pacer()
     rules = FREE._replace(digest_size=0)
     assert {one.admit(Message(SITI, digestible=True), rules, NOW + second) for second in range(9)} == {Go()}
+
+
+# -- a clock that was wrong for a moment ---------------------------------------------------------------------
+
+AHEAD = 30 * 86_400.0
+
+
+def test_what_was_sent_while_the_clock_was_ahead_holds_nobody_once_it_is_right() -> None:
+    one, rules = pacer(), FREE._replace(jitter=0.3, spacing=3)
+    one.admit(Message(SITI), rules, NOW + AHEAD)
+    assert one.admit(Message(SITI), rules, NOW) == Go()
+    assert one.admit(Message(SITI), rules, NOW + 1) == Go(2)
+
+
+def test_a_digest_begun_while_the_clock_was_ahead_collects_nothing_once_it_is_right() -> None:
+    one = pacer()
+    for _ in range(4):
+        one.admit(Message(SITI, digestible=True), DIGESTS, NOW + AHEAD)
+    assert one.admit(Message(SITI, digestible=True), DIGESTS, NOW) == Go()
+
+
+def test_a_budget_used_up_while_the_clock_was_ahead_has_room_once_it_is_right() -> None:
+    one, rules = pacer(), FREE._replace(per_minute=10)
+    admit_many(one, 11, rules, NOW + AHEAD)
+    assert one.admit(Message(SITI), rules, NOW) == Go()
+
+
+def test_a_clock_that_steps_back_a_little_is_waited_for() -> None:
+    one, rules = pacer(), FREE._replace(spacing=3)
+    one.admit(Message(SITI), rules, NOW + 1)
+    assert one.admit(Message(SITI), rules, NOW) == Go(4)

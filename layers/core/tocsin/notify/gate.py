@@ -35,6 +35,9 @@ PAUSE_MS = 10_000
 """For so long a pause that only the connector knows of is believed. The settings tell of it by then."""
 
 
+MAX_FULL_MS = 2 * 86_400_000
+
+
 class Gate:
     """One per container, for several threads at a time: what it remembers may be a moment old."""
 
@@ -49,7 +52,8 @@ class Gate:
         account, audience = notification.account, notification.audience
         if settings.value(IS_SANDBOX, account=account) and not _is_allowed(notification, person, settings):
             return KEPT_IN_SANDBOX
-        if is_paused(settings, account, audience) or now < self._paused.get((account, audience), 0):
+        told_until = self._paused.get((account, audience), 0)
+        if is_paused(settings, account, audience) or now < told_until <= now + PAUSE_MS:
             return Wait(PAUSED, WORDS[PAUSED])
         if passes(notification):
             return None
@@ -57,8 +61,8 @@ class Gate:
         if quiet is not None:
             return Wait(QUIET_HOURS, f"{WORDS[QUIET_HOURS]}, until {iso(quiet)}", due_at=quiet)
         full, version = self._full.get(account, (0, 0))
-        # Under other settings there may be room.
-        if now < full and version == settings.version and not resumed:
+        # Under other settings there may be room; and no budget is full for longer, by a clock that is right.
+        if now < full <= now + MAX_FULL_MS and version == settings.version and not resumed:
             return Wait(ACCOUNT_PACE, f"{WORDS[ACCOUNT_PACE]}, until {iso(full)}", due_at=full)
         return None
 

@@ -19,7 +19,7 @@ from tocsin.pace.causes import ACCOUNT_PACE, DIGEST, FIRST_CONTACT_PACE, RECIPIE
 from tocsin.pace.ledger import Ledger
 from tocsin.pace.rules import Rules
 from tocsin.pace.warm_up import grown, part_of
-from tocsin.pace.window import Window
+from tocsin.pace.window import DAY, Window
 
 MAX_DELAY = 5.0
 """Seconds for which a message is kept waiting on its way. What must wait longer is parked."""
@@ -30,6 +30,9 @@ IN_ONE_GO = 20.0
 BEHIND_SECONDS = 75.0
 """For so long after a budget was met fresh messages wait behind what is parked: until the next sweep has put
 that back."""
+
+MAX_BEHIND = 2 * DAY.seconds
+"""Seconds within which each budget has room again. What lies further ahead, a clock noted that was wrong."""
 
 URGENT_PART = 0.1
 MAX_RECIPIENTS = 20_000
@@ -86,6 +89,13 @@ class _Recipient:
     collecting: float = 0.0
     greeted: bool = False
 
+    def forget_future(self, rules: Rules, now: float) -> None:
+        """Forget what only a clock noted that was wrong then: it would hold until that time is there."""
+        while self.sent and self.sent[-1] > now + MAX_DELAY:
+            self.sent.pop()
+        if self.collecting > now + rules.digest_window:
+            self.collecting = 0.0
+
 
 class Pacer:
     """Holds one account's messages to its rules. `uniform(low, high)`: a random number between."""
@@ -99,6 +109,7 @@ class Pacer:
     def admit(self, message: Message, rules: Rules, now: float) -> Go | Hold:
         """Decide, and count it if it goes. `now`: Unix seconds."""
         recipient = self._recipient(message.recipient)
+        recipient.forget_future(rules, now)
         if recipient.greeted:
             message = message._replace(first_contact=False)
         held = self._held(message, recipient, rules, now)
@@ -133,8 +144,8 @@ class Pacer:
             return None
         for cause in (ACCOUNT_PACE, FIRST_CONTACT_PACE) if message.first_contact else (ACCOUNT_PACE,):
             behind = self._behind.get(cause, _Behind())
-            # Under other rules there may be room for all at once.
-            if behind.rules == rules and now < behind.until:
+            # Under other rules there may be room for all at once. A budget has room again within two days.
+            if behind.rules == rules and now < behind.until <= now + MAX_BEHIND:
                 return Hold(cause, behind.until)
         return None
 
