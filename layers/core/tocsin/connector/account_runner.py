@@ -155,11 +155,11 @@ class Account:
         return send_held
 
     async def drain(self, seconds: float = STANZA_GRACE) -> None:
-        """Give the stanzas under way a last chance to be stored and acknowledged."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._ways.drained()
-                await self._counts.save()
+        """Give the counts, and the stanzas under way, a last chance to be stored and acknowledged."""
+        for last in (self._counts.save(), self._ways.drained()):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await last
 
     async def _serve(self, held_lease: HeldLease) -> None:
         """Live, with the forwarder beside it. The end of either ends the other: a socket that is read while

@@ -1,10 +1,9 @@
 """What an account has sent: the counts that its budgets are held to, and their stored form.
 
-    {"v": 1, "since": 1795000000, "hour": {"29916666": 3}, "day": {…}, "first_hour": {…}, "first_day": {…},
-     "week_sent": {…}, "week_answered": {…}}
+    {"v": 1, "since": 1795000000, "minute": {"359000000": 1}, "hour": {"29916666": 3}, "day": {…},
+     "first_hour": {…}, "first_day": {…}, "week_sent": {…}, "week_answered": {…}}
 
-A bucket's number is text there, for that is what a map's keys are. The minute isn't stored: it is over before
-another connector takes the account.
+A bucket's number is text there, for that is what a map's keys are.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from tocsin.pace.window import DAY, HOUR, MINUTE, Span, Window
 VERSION = 1
 WEEK = Span(86_400, 7)
 _STORED = {
+    "minute": MINUTE,
     "hour": HOUR,
     "day": DAY,
     "first_hour": HOUR,

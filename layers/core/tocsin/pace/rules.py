@@ -40,6 +40,21 @@ class Rules(NamedTuple):
     digest_window: float = 300.0
 
 
+LOST_PART = 100
+LOST_OF_MINUTE = 10
+"""Of each budget one part in so many may be used before that is stored."""
+
+
+def storable(rules: Rules) -> tuple[int, int]:
+    """Return how many messages, and how many first contacts, may be sent before the counts must be stored: so
+    many at most are forgotten with a process that is killed."""
+    messages = min(
+        rules.per_minute // LOST_OF_MINUTE, rules.per_hour // LOST_PART, rules.per_day // LOST_PART
+    )
+    first_contacts = min(rules.first_per_hour, rules.first_per_day) // LOST_PART
+    return max(messages, 1), max(first_contacts, 1)
+
+
 def rules_of(settings: Settings, account: str, audience: str | None) -> Rules:
     """Return the rules for an audience of an account; None: for what is for nobody in particular."""
     about = {"account": account, "audience": audience}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -221,3 +223,49 @@ async def test_what_cannot_be_stored_now_is_stored_the_next_time() -> None:
     scene.table.put = put  # type: ignore[method-assign]
     await scene.counts.save()
     assert scene.table.get(pace_key("main")) is not None
+
+
+async def admitted_by_processes_that_are_killed(scene: StoredScene, processes: int, **how: bool) -> int:
+    """How many messages got through. Each process is killed without a word as soon as it may send nothing
+    more, or has sent a hundred."""
+    gone = 0
+    for _ in range(processes):
+        await scene.begin()
+        keeping = asyncio.ensure_future(scene.counts.keep())
+        with suppress(Refusal):
+            for _ in range(100):
+                scene.holds.admit(message(f"M{gone}", f"{gone}@lid"), Handling(**how))
+                gone += 1
+                await asyncio.sleep(0)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        keeping.cancel()
+        scene.now += 15
+        scene.counts = scene.process()
+    return gone
+
+
+@pytest.mark.parametrize(
+    ("settings", "how", "processes", "most"),
+    [
+        ({"messages_per_minute": 300}, {}, 3, 270),
+        ({"messages_per_hour": 300}, {}, 9, 270),
+        ({"first_contacts_per_hour": 50}, {"first_contact": True}, 9, 45),
+    ],
+)
+async def test_processes_that_are_killed_again_and_again_keep_within_the_budget_together(
+    settings: dict[str, int], how: dict[str, bool], processes: int, most: int
+) -> None:
+    """But for what each of them forgets: a tenth of the minute's, a hundredth of any other."""
+    scene = StoredScene()
+    scene.settings = chosen(typing_jitter_milliseconds=0, **settings)
+    assert await admitted_by_processes_that_are_killed(scene, processes, **how) <= most * 1.1
+
+
+async def test_a_message_now_and_then_is_stored_once_a_minute() -> None:
+    scene = StoredScene()
+    await scene.begin()
+    await scene.counts.save()
+    for number in range(50):
+        scene.holds.admit(message(f"M{number}", f"{number}@lid"), Handling())
+    assert not scene.holds.due.is_set()

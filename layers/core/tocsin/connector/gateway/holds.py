@@ -1,13 +1,14 @@
 """What an account itself holds back: a pause, and its pace. Every message passes here, just before it leaves.
 
 The settings are read often enough (`process.SETTINGS_SECONDS`) for a pause to hold within a second. The
-counts of the hour and the day are stored each minute in which something was sent, so another connector goes
-on with them; what a process that is killed sent in its last minute isn't counted.
+counts are stored each minute in which something was sent, and as soon as a hundredth of a budget was used, so
+another connector goes on with them. A process that is killed, however often, forgets no more than that.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -25,18 +26,18 @@ from tocsin.dynamo.writes import Item, Put
 from tocsin.pace.causes import PAUSED, WORDS
 from tocsin.pace.ledger import Ledger
 from tocsin.pace.pacer import Hold, Message, Pacer
-from tocsin.pace.rules import Rules, is_paused, rules_of
+from tocsin.pace.rules import Rules, is_paused, rules_of, storable
 from tocsin.settings.declared import TYPING_JITTER_MILLISECONDS
 from tocsin.settings.reader import CurrentSettings
 from tocsin.settings.values import EVERYWHERE, Settings
 from tocsin.tables.keys import pace_key
-from tocsin.timestamps import iso
+from tocsin.timestamps import is_recent, iso
 from tocsin.whatsapp.node import Node
 
 log = logging.getLogger(__name__)
 
 KEEP_SECONDS: Final = 60.0
-"""How often the counts are stored, if any changed."""
+"""How often the counts are stored at least, if any changed."""
 
 RETRY_SECONDS: Final = 1.0
 
@@ -72,6 +73,8 @@ class Holds:
         self._admitted: OrderedDict[str, float] = OrderedDict()
         self.pacer = Pacer(uniform)
         self.changed = False
+        self.due = asyncio.Event()
+        self._unstored = [0, 0]
 
     def admit(self, message: Node, how: Handling) -> float:
         """Return for how many seconds the message is to wait before it leaves. Raises Refusal for one that
@@ -82,11 +85,12 @@ class Holds:
         asked = Message(
             str(message.attrs.get("to", "")), how.urgent, how.first_contact, how.resumed, how.digestible
         )
-        decided = self.pacer.admit(asked, self._rules_for(how.audience), self._clock())
+        rules = self._rules_for(how.audience)
+        decided = self.pacer.admit(asked, rules, self._clock())
         if isinstance(decided, Hold):
             raise _refusal(decided.cause, decided.until)
         self._remember(message)
-        self.changed = True
+        self._note_change(rules, is_first=how.first_contact)
         return decided.delay
 
     def seen(self, how: Handling) -> Handling:
@@ -115,6 +119,18 @@ class Holds:
         """Count on from there."""
         self.pacer = Pacer(self._uniform, ledger)
 
+    def stored(self) -> None:
+        """What was counted until now is about to be stored."""
+        self.changed, self._unstored = False, [0, 0]
+        self.due.clear()
+
+    def _note_change(self, rules: Rules, *, is_first: bool) -> None:
+        self.changed = True
+        self._unstored[0] += 1
+        self._unstored[1] += is_first
+        if any(count >= most for count, most in zip(self._unstored, storable(rules), strict=True)):
+            self.due.set()
+
     def _rules_for(self, audience: str) -> Rules:
         settings = self._settings()
         version, known = self._rules
@@ -127,7 +143,7 @@ class Holds:
 
     def _is_known(self, message: Node) -> bool:
         at = self._admitted.get(str(message.attrs.get("id", "")))
-        return at is not None and self._clock() - at < AGAIN_SECONDS
+        return at is not None and is_recent(at, self._clock(), AGAIN_SECONDS)
 
     def _remember(self, message: Node) -> None:
         self._admitted[str(message.attrs.get("id", ""))] = self._clock()
@@ -186,16 +202,19 @@ class StoredCounts:
         self._holds.changed = item is None or item.get("number") != number
 
     async def keep(self) -> None:
-        """Store what changed, each minute, until cancelled."""
+        """Store what changed, each minute and whenever much did, until cancelled."""
         while True:
-            await asyncio.sleep(KEEP_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(KEEP_SECONDS):
+                    await self._holds.due.wait()
             await self.save()
 
     async def save(self) -> None:
         """Store the counts if they changed. What can't be stored now is stored the next time."""
-        if not (self._holds.changed and self._number):
+        changed = self._holds.changed
+        self._holds.stored()
+        if not (changed and self._number):
             return
-        self._holds.changed = False
         item = {"number": self._number, **self._holds.pacer.ledger.to_item()}
         try:
             await self._aws.call(partial(self._table.put, Put(pace_key(self._account), item)))
