@@ -230,7 +230,6 @@ class _Shown:
 
     def to_json(self) -> dict[str, Any]:
         person, shown = self.found.person, self.found.shown
-        opt_out = self.opt_out_kept
         return {
             "account": self.people.account,
             "person": shown(person.id),
@@ -240,24 +239,8 @@ class _Shown:
                 for jid, one in sorted(person.names.items())
             ],
             "formerly": [shown(name) for name in sorted(person.formerly)],
-            "opted_out_at": json_moment(person.opted_out_at),
-            "opt_out_word": person.opt_out_word,
-            "wishes": [
-                {"at": json_moment(at), "wish": wish, "message": message} for at, wish, message in self.wishes
-            ],
-            "confirmed_at": json_moment(person.confirmed_at),
-            "forgotten": None
-            if opt_out is None
-            else with_json_moments(opt_out.to_item(), "opted_out_at", "confirmed_at"),
-            "heard_at": json_moment(person.heard_at),
-            "last_notification": person.last_notification,
-            "recoveries": person.recoveries,
-            "must_write_first_at": json_moment(person.must_write_first_at),
-            "refused": sorted(person.refused),
-            "parked": [
-                {"notification": row.notification, "cause": row.cause, "due_at": json_moment(row.due_at)}
-                for row in self.parked
-            ],
+            **self._consent_json(),
+            **self._history_json(),
             "addresses": [
                 {
                     "number": shown(number),
@@ -278,6 +261,33 @@ class _Shown:
                 kind: json_moment(from_seconds(end)) for kind, end in self.held.kept_until().items()
             },
             "keys": self.keys._asdict(),
+        }
+
+    def _consent_json(self) -> dict[str, Any]:
+        person, kept = self.found.person, self.opt_out_kept
+        forgotten = kept and with_json_moments(kept.to_item(), "opted_out_at", "confirmed_at")
+        return {
+            "opted_out_at": json_moment(person.opted_out_at),
+            "opt_out_word": person.opt_out_word,
+            "wishes": [
+                {"at": json_moment(at), "wish": wish, "message": message} for at, wish, message in self.wishes
+            ],
+            "confirmed_at": json_moment(person.confirmed_at),
+            "forgotten": forgotten,
+        }
+
+    def _history_json(self) -> dict[str, Any]:
+        person = self.found.person
+        return {
+            "heard_at": json_moment(person.heard_at),
+            "last_notification": person.last_notification,
+            "recoveries": person.recoveries,
+            "must_write_first_at": json_moment(person.must_write_first_at),
+            "refused": sorted(person.refused),
+            "parked": [
+                {"notification": row.notification, "cause": row.cause, "due_at": json_moment(row.due_at)}
+                for row in self.parked
+            ],
         }
 
     def lines(self, now: float) -> Iterator[str]:

@@ -77,7 +77,8 @@ _set_tag, _set_attrs, _set_content = (vars(Node)[name].__set__ for name in ("tag
 def _read_node(data: bytes, at: int, depth: int, budget: list[int]) -> tuple[Node, int]:
     """`depth`: levels still allowed, this one included. `budget`: one cell, nodes still allowed.
 
-    What nearly every attribute is, a token or some digits, is read here, and the rest by the readers below.
+    What nearly every attribute is, a token or some digits, is read here, and the rest by the readers below:
+    every stanza passes here, and one call more for each node makes it 2 to 7 % slower.
     """
     if not depth:
         raise DecodeError("depth")
