@@ -1,6 +1,6 @@
 """Outcomes to the endpoints that asked for them: an order of the queue at a time, each minute what is due.
 
-Outside the VPC, with rights on the records of hooks and nothing else: it talks to strangers.
+Outside the VPC, with rights on the records of hooks, their versions and nothing else: it talks to strangers.
 """
 
 from __future__ import annotations

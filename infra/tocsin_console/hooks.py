@@ -9,19 +9,21 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+from tocsin.dynamo.errors import ConditionFailed
 from tocsin.guarded_http import Policy, UrlRefused, checked
-from tocsin.hooks.delivery import DEAD, DELIVERED, Delivery
+from tocsin.hooks.delivery import DAMAGED, DEAD, DELIVERED, Delivery
 from tocsin.hooks.endpoint import ACTIVE, PAUSED, Endpoint
 from tocsin.hooks.outcome import TEST, Told
 from tocsin.hooks.queue import HooksQueue, Order
 from tocsin.hooks.signing import new_secret
-from tocsin.hooks.store import HookStore
+from tocsin.hooks.store import EARLIER, LOCKED, HookStore
 from tocsin.notify.cloud_events import TYPES
 from tocsin.notify.store.texts import TextWithheld
 from tocsin.timestamps import from_seconds
+from tocsin.versions import hook_versions
 from tocsin_console import masking
 from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
@@ -32,6 +34,14 @@ from tocsin_console.output import Output, counted, moment, with_json_moments
 
 MAX_HOOKS = 20
 _LOOK_SECONDS = 0.5
+
+_ODD: Final = {
+    LOCKED: "can't be opened: you lack the right to the texts' secret",
+    DAMAGED: "is damaged and hears of nothing: remove it, and add it anew",
+    EARLIER: "is a record of earlier, put back or restored, and hears of nothing: remove it, and add it anew "
+    "if it is wanted",
+}
+"""Why a webhook's record doesn't count."""
 
 
 def add(
@@ -60,7 +70,8 @@ def add(
         form,
         added_at=from_seconds(clock()),
     )
-    _written(lambda: store.add(endpoint))
+    _written(endpoint.id, store.demand_versions)
+    _written(endpoint.id, lambda: store.add(endpoint))
     note(deployment, f"added the webhook {endpoint.id}", clock=clock)
     output.record({"hook": endpoint.id, "secret": endpoint.secret})
     output.say(f"hook    {endpoint.id}")
@@ -97,9 +108,9 @@ def list_hooks(deployment: Deployment, output: Output) -> None:
         if health.failures:
             last = f"{moment(health.last_at)}: {health.last_said}"
             output.say(f"    failed {counted(health.failures, 'times')} in a row; last at {last}")
-    for identity in odd:
-        output.record({"hook": identity, "state": "unreadable"})
-        output.say(f"{identity}  can't be opened: you lack the right to the texts' secret, or it was altered")
+    for identity, why in odd.items():
+        output.record({"hook": identity, "state": "unreadable", "why": why})
+        output.say(f"{identity}  {_ODD[why]}")
     if not found and not odd:
         output.say("no webhooks; tocsin hooks add URL")
 
@@ -226,8 +237,9 @@ def rotate(
     clock: Callable[[], float] = time.time,
 ) -> None:
     store = _store(deployment)
+    _written(hook, store.demand_versions)
     rotated = _endpoint(store, hook).rotated(new_secret(random), from_seconds(clock()))
-    _written(lambda: store.change(rotated))
+    _written(hook, lambda: store.change(rotated))
     note(deployment, f"gave the webhook {hook} a new secret", clock=clock)
     output.record({"hook": hook, "secret": rotated.secret})
     output.say(f"secret  {rotated.secret}")
@@ -286,7 +298,7 @@ def remove(deployment: Deployment, hook: str, *, yes: bool, output: Output) -> N
     if hook not in odd:
         _endpoint(store, hook)
     confirm(lambda: f"{hook} will hear of nothing any more", yes=yes, output=output)
-    store.remove(hook)
+    _written(hook, lambda: store.remove(hook))
     note(deployment, f"removed the webhook {hook}")
     output.record({"hook": hook, "result": "removed"})
     output.say(f"{hook}  removed")
@@ -298,8 +310,9 @@ def words(text: str | None) -> tuple[str, ...]:
 
 def _enter(deployment: Deployment, hook: str, state: str, says: str, output: Output) -> None:
     store = _store(deployment)
+    _written(hook, store.demand_versions)
     changed = replace(_endpoint(store, hook), state=state)
-    _written(lambda: store.change(changed))
+    _written(hook, lambda: store.change(changed))
     note(deployment, f"{'paused' if state == PAUSED else 'resumed'} the webhook {hook}")
     output.record({"hook": hook, "state": state})
     output.say(f"{hook}  {says}")
@@ -312,14 +325,20 @@ def _endpoint(store: HookStore, hook: str) -> Endpoint:
         if one.id == hook:
             return one
     if hook in odd:
-        raise ConsoleError(f"{hook} can't be opened: you lack the right to the texts' secret")
+        raise ConsoleError(f"{hook} {_ODD[odd[hook]]}")
     raise NotFound(f"there is no webhook {hook}: see 'tocsin hooks list'")
 
 
-def _written(write: Callable[[], None]) -> None:
-    """Raises ConsoleError for who may not seal."""
+def _written(hook: str, write: Callable[[], None]) -> None:
+    """Raises ConsoleError for who may not seal, and if somebody else was faster: what they did would be
+    undone."""
     try:
         write()
+    except ConditionFailed:
+        raise ConsoleError(
+            "somebody changed or removed a webhook at this moment, and what they did stands: look with "
+            f"'tocsin hooks list', then do yours to {hook} again"
+        ) from None
     except TextWithheld as refusal:
         raise ConsoleError(
             f"a webhook's URL and secret are kept sealed ({refusal.why}). Your AWS permissions must allow "
@@ -333,7 +352,8 @@ def _store(deployment: Deployment) -> HookStore:
             "this stack has no outcome webhooks: deploy it with the parameter OutcomeHooks=on "
             "(tocsin deploy --set OutcomeHooks=on)"
         )
-    return HookStore(deployment.outside_table, deployment.stores.texts)
+    versions = hook_versions(deployment.keys_table)
+    return HookStore(deployment.outside_table, deployment.stores.texts, versions)
 
 
 def _queue(deployment: Deployment) -> HooksQueue:

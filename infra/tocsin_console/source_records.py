@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from tocsin.door.proofs import proven_item, proven_source
 from tocsin.door.sources import DamagedSource, Source, source_of
-from tocsin.door.versions import last_version, note_version
 from tocsin.dynamo.errors import ConditionFailed
 from tocsin.dynamo.writes import ITEM_EXISTS, Absent, Equals, Put
 from tocsin.notify.store.texts import TextWithheld
 from tocsin.tables.notifications import source_key
+from tocsin.versions import source_versions
 from tocsin_console.errors import ConsoleError, NotFound
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def item_of(deployment: Deployment, name: str) -> Item:
 def read_record(deployment: Deployment, name: str, item: Item) -> Source:
     """Raises DamagedSource. Who may not read the texts' secret sees the record as it stands there."""
     try:
-        since = last_version(deployment.keys_table, name)
+        since = source_versions(deployment.keys_table).last(name)
         return proven_source(name, item, deployment.stores.texts, since=since)
     except TextWithheld:
         return source_of(name, item)
@@ -49,7 +49,7 @@ def read_record(deployment: Deployment, name: str, item: Item) -> Source:
 
 def version_of(deployment: Deployment, name: str, item: Item) -> int:
     """The last version of a source. A damaged record may bear any number."""
-    noted = last_version(deployment.keys_table, name)
+    noted = source_versions(deployment.keys_table).last(name)
     try:
         return max(noted, read_record(deployment, name, item).version)
     except DamagedSource:
@@ -69,7 +69,7 @@ def rewrite(deployment: Deployment, source: Source) -> None:
             f"somebody changed or removed '{source.name}' at this moment, and their record stands: look with "
             f"'tocsin sources show {source.name}', then do yours again"
         ) from None
-    note_version(deployment.keys_table, source.name, source.version)
+    source_versions(deployment.keys_table).note(source.name, source.version)
 
 
 def proven(deployment: Deployment, source: Source) -> dict[str, Value]:

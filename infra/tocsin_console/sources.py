@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from tocsin.door.desks.of_source import BUS
 from tocsin.door.sources import FORMER_SECRET, PER_MINUTE, SECRET, Source
-from tocsin.door.versions import last_version, note_version
 from tocsin.dynamo.errors import ConditionFailed
 from tocsin.dynamo.writes import ITEM_ABSENT, Delete, Put
 from tocsin.tables.notifications import source_key, source_use_key
 from tocsin.timestamps import from_seconds
+from tocsin.versions import source_versions
 from tocsin_console.audit import note
 from tocsin_console.bus_rules import make_rule, pattern_of, remove_rule, rule_name, switch_rule
 from tocsin_console.confirm import confirm
@@ -56,7 +56,8 @@ def add(
     source = _source(deployment, wanted, from_seconds(clock()))
     demand_meaning(source)
     # One of this name may have been removed.
-    source = replace(source, version=last_version(deployment.keys_table, source.name) + 1)
+    versions = source_versions(deployment.keys_table)
+    source = replace(source, version=versions.last(source.name) + 1)
     source = replace(source, client=client_of(deployment, source, wanted.client))
     source, key = (source, "") if listens else with_key(deployment, source, wanted.secret_from, random)
     try:
@@ -67,7 +68,7 @@ def add(
         raise ConsoleError(
             f"there is a source '{source.name}' already: 'tocsin sources rotate' gives it a new key"
         ) from None
-    note_version(deployment.keys_table, source.name, source.version)
+    versions.note(source.name, source.version)
     if listens:
         _listen(deployment, source)
     # Before its key is told: that is seen but once.
@@ -205,7 +206,7 @@ def remove(deployment: Deployment, name: str, output: Output, *, yes: bool) -> N
     # Somebody may have changed it while it was asked about.
     last = version_of(deployment, name, item_of(deployment, name))
     # Put back, it counts no more. Noted first, because what is gone can't be removed again if noting fails.
-    note_version(deployment.keys_table, name, last + 1)
+    source_versions(deployment.keys_table).note(name, last + 1)
     deployment.outside_table.delete(Delete(source_key(name)))
     deployment.outside_table.delete(Delete(source_use_key(name)))
     note(deployment, f"removed the source {name}")

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from tests.bench.measure import Sheet, percentile
 from tests.bench.surroundings import ConnectorContext, tell
+from tests.support.connector_processes import make_table
 from tocsin.dynamo.table import DynamoTable
 from tocsin.hooks.delivery import DEAD, DELIVERED, WAITING, Delivery
 from tocsin.hooks.dispatch import Dispatch
@@ -31,6 +32,7 @@ from tocsin.hooks.signing import new_secret
 from tocsin.hooks.store import HookStore
 from tocsin.notify.store.texts import Texts
 from tocsin.sealing import RecordSealer
+from tocsin.versions import hook_versions
 from tocsin_local.emulator import Emulator, emulator, run_folder
 
 OUTCOMES, RATE, COPIES = 2000, 25, 16
@@ -49,14 +51,16 @@ PATIENCE_SECONDS = 180.0
 MAX_P99_MS = 2_000
 """A fifth of what the slow one takes."""
 
-TABLE = "notifications"
+TABLE, KEYS_TABLE = "notifications", "keys"
 TEXTS_SECRET = json.dumps({"id": "t1", "key": "k" * 64})
 
 
 def measure(bench: ConnectorContext) -> Iterator[Sheet]:
     with run_folder("bench-hooks") as folder, emulator(folder) as aws, listening() as heard:
         queue = furnish(aws)
-        store = HookStore(DynamoTable(aws.client("dynamodb"), TABLE), texts())
+        dynamodb = aws.client("dynamodb")
+        versions = hook_versions(DynamoTable(dynamodb, KEYS_TABLE))
+        store = HookStore(DynamoTable(dynamodb, TABLE), texts(), versions)
         names = [*BAD, *(f"h-{number:02}" for number in range(ENDPOINTS - len(BAD)))]
         for name in names:
             url = f"{heard.url}/{name}"
@@ -77,7 +81,8 @@ def texts() -> Texts:
 
 
 def furnish(aws: Emulator) -> str:
-    """The table with its index, and the queue; returns the queue's URL."""
+    """The tables, of the one its index, and the queue; returns the queue's URL."""
+    make_table(aws, KEYS_TABLE)
     kinds = {"pk": "S", "sk": "S", "watching": "S", "watch_due": "N"}
     aws.client("dynamodb").create_table(
         TableName=TABLE,
@@ -115,6 +120,7 @@ def working(aws: Emulator, queue: str) -> Iterator[None]:
         **aws.environment(),
         "PYTHONPATH": ".",
         "NOTIFICATIONS_TABLE": TABLE,
+        "KEYS_TABLE": KEYS_TABLE,
         "HOOKS_QUEUE_URL": queue,
         "TEXTS_SECRET_ARN": arn,
         # Endpoints on this machine count.

@@ -32,6 +32,7 @@ from tocsin.hooks.outcome import Told
 from tocsin.hooks.queue import HooksQueue, Order
 from tocsin.hooks.store import HookStore
 from tocsin.notify.cloud_events import TYPES
+from tocsin.versions import hook_versions
 from tocsin_local.door import open_door
 
 pytestmark = pytest.mark.interop
@@ -122,7 +123,7 @@ def receiver(client: str, tmp_path: Path) -> Iterator[Receiver]:
 def tell(url: str, secret: str, *, former: str = "") -> Result:
     """A customer's reply, told once by what `deliver_webhooks` tells with."""
     aws = MemoryAws()
-    store = HookStore(aws.notifications_table, TEXTS)
+    store = HookStore(aws.notifications_table, TEXTS, hook_versions(aws.keys_table))
     until = int(time.time() * 1000) + 60_000 if former else 0
     store.add(Endpoint("h-1", url, secret, former_secret=former, former_until=until))
     queue = HooksQueue(aws.sqs, aws.queues["hooks"])

@@ -23,13 +23,13 @@ from tocsin.door.request import Request, request_of
 from tocsin.door.source_reader import SourceReader
 from tocsin.door.sources import Source, hash_of, new_token
 from tocsin.door.tickets import violations_of
-from tocsin.door.versions import note_version
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Put
 from tocsin.notify.store.texts import Texts
 from tocsin.people.numbers import normalise_phone
 from tocsin.sealing import RecordSealer
 from tocsin.tables.notifications import source_key
+from tocsin.versions import source_versions
 from tocsin_local.door import open_door
 
 NOW = 1_796_000_000_000
@@ -104,6 +104,7 @@ class OpenDoor:
 
     def __init__(self) -> None:
         self.table, self.keys = MemoryTable(), MemoryTable()
+        self.versions = source_versions(self.keys)
         self.events = Events()
         self.facts = FakeFacts()
         self.tokens: dict[str, str] = {}
@@ -120,7 +121,7 @@ class OpenDoor:
             return self.facts
 
         return Door(
-            SourceReader(self.table, self.texts, self.keys),
+            SourceReader(self.table, self.texts, self.versions),
             Meter(self.table),
             Bus(self.events, "tickets", "ticketing", sleep=lambda _: None),
             facts,
@@ -139,7 +140,7 @@ class OpenDoor:
         token = new_token(name, name.encode().ljust(32, b"x"))
         source = Source(name, kind, **{"accounts": ("default", "billing"), "hash": hash_of(token), **changes})
         self.table.put(Put(source_key(name), proven_item(source, self.texts)))
-        note_version(self.keys, name, source.version)
+        self.versions.note(name, source.version)
         self.tokens[name] = token
         return token
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+from botocore.client import BaseClient
 
 from tests.support.iam import Statement, actions_matching, matches
-from tests.support.recording.calls import logical
+from tests.support.recording.calls import calls, logical
 from tests.support.templates import as_list
 from tocsin_local import emulator
 
@@ -44,6 +45,21 @@ def recording(file: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(emulator, "clean_environment", noting)
         yield
+
+
+def noted(caller: str, names: Mapping[str, str], patch: pytest.MonkeyPatch) -> set[Call]:
+    """The calls that this process makes of AWS from here on, as IAM sees them. `names`: what a resource is
+    called in the template."""
+    found: set[Call] = set()
+    ask = BaseClient._make_api_call
+
+    def noting(client: BaseClient, operation: str, asked: dict[str, Any]) -> Any:
+        for action, resource, limited in calls(client.meta.service_model.service_name, operation, asked):
+            found.add(Call(caller, action, names.get(resource, resource), limited))
+        return ask(client, operation, asked)
+
+    patch.setattr(BaseClient, "_make_api_call", noting)
+    return found
 
 
 def read(file: Path) -> set[Call]:

@@ -79,6 +79,8 @@ SELDOM = {
     ("viewer", "ecs:DescribeServices", "service/tocsin-*"): "doctor: no Fargate on the emulator",
     ("operator", "sns:ListSubscriptionsByTopic", "*"): "doctor: alarms that have a topic",
     ("viewer", "sns:ListSubscriptionsByTopic", "*"): "doctor: alarms that have a topic",
+    # Shown by tests/unit/functions/test_plan_notifications.py.
+    ("plan_notifications", "dynamodb:GetItem", "table/KeysTable"): "door/source_reader: sources of kind bus",
     # Shown by tests/unit/functions/test_deliver_webhooks.py, with every right of the function.
     ("deliver_webhooks", "dynamodb:GetItem", "table/NotificationsTable"): "hooks: what waits is called",
     ("deliver_webhooks", "sqs:SendMessage", "sqs:HooksQueue"): "hooks: what waits is called",

@@ -73,6 +73,7 @@ _BELOW_BOOTSTRAP = (
     _SETTINGS,
     "tocsin.signal",
     "tocsin.timestamps",
+    "tocsin.versions",
     "tocsin.whatsapp",
 )
 
@@ -149,6 +150,7 @@ ROOMS: Mapping[str, Room] = {
             _SETTINGS,
             "tocsin.tables",
             "tocsin.timestamps",
+            "tocsin.versions",
         ),
         ("jmespath",),
     ),
@@ -161,6 +163,7 @@ ROOMS: Mapping[str, Room] = {
             "tocsin.notify.store.texts",
             "tocsin.tables",
             "tocsin.timestamps",
+            "tocsin.versions",
         )
     ),
     "tocsin.notify": Room(
@@ -174,6 +177,7 @@ ROOMS: Mapping[str, Room] = {
         ("tocsin.dynamo", "tocsin.sealing", "tocsin.tables", "tocsin.timestamps"), ("phonenumbers",)
     ),
     _SETTINGS: Room(("tocsin.dynamo", "tocsin.tables")),
+    "tocsin.versions": Room(("tocsin.dynamo", "tocsin.tables")),
     "tocsin.tables": Room(("tocsin.dynamo.writes",)),
     "tocsin.dynamo": Room((), ("botocore",)),
     "tocsin.whatsapp": Room(

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from tests.support.fake_cloud import MemoryCloud
 from tests.support.fake_deployment import NOW, FakeDeployment, Said
 from tests.support.memory_queues import take_all
+from tocsin.dynamo.writes import Put, Value
 from tocsin.guarded_http import Answer
 from tocsin.hooks.deliver import Deliveries
 from tocsin.hooks.endpoint import Endpoint
 from tocsin.hooks.outcome import Told
 from tocsin.hooks.queue import HooksQueue, Order
-from tocsin.hooks.store import HookStore
+from tocsin.hooks.store import EARLIER, HookStore
 from tocsin.notify.cloud_events import TYPES
-from tocsin.notify.store.texts import Texts
+from tocsin.notify.store.texts import SEALED, Texts
+from tocsin.tables.notifications import hook_key
+from tocsin.versions import hook_versions
 from tocsin_console import cli, hooks
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, TimedOut, Usage
@@ -42,7 +47,7 @@ def added(deployment: Deployment, told: Said, url: str = URL, **options: tuple[s
 
 
 def store(deployment: Deployment) -> HookStore:
-    return HookStore(deployment.outside_table, deployment.stores.texts)
+    return HookStore(deployment.outside_table, deployment.stores.texts, hook_versions(deployment.keys_table))
 
 
 def endpoint(deployment: Deployment, hook: str) -> Endpoint:
@@ -85,13 +90,13 @@ def test_what_cannot_be_meant_is_refused(
 ) -> None:
     with pytest.raises(ConsoleError, match=why):
         added(deployment, told, url, **options)
-    assert store(deployment).endpoints() == ([], [])
+    assert store(deployment).endpoints() == ([], {})
 
 
 def test_who_may_not_seal_is_told_which_right_is_missing(
     deployment: Deployment, told: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hooks, "HookStore", lambda table, _: HookStore(table, Texts()))
+    monkeypatch.setattr(hooks, "HookStore", lambda table, _, versions: HookStore(table, Texts(), versions))
     with pytest.raises(ConsoleError, match=r"must allow what this command does.*TextsSecretArn"):
         added(deployment, told)
 
@@ -179,7 +184,59 @@ def test_paused_resumed_and_removed(deployment: Deployment, told: Said, said: Sa
     with pytest.raises(Usage, match="--yes"):
         hooks.remove(deployment, hook, yes=False, output=said.output)
     hooks.remove(deployment, hook, yes=True, output=said.output)
-    assert store(deployment).endpoints() == ([], [])
+    assert store(deployment).endpoints() == ([], {})
+
+
+def put_back(deployment: Deployment, hook: str, item: Mapping[str, Value]) -> None:
+    kept = {name: value for name, value in item.items() if name not in ("pk", "sk")}
+    deployment.outside_table.put(Put(hook_key(hook), kept))
+
+
+def test_a_record_of_earlier_is_named_and_can_only_be_removed(
+    deployment: Deployment, told: Said, said: Said
+) -> None:
+    hook = added(deployment, told)["hook"]
+    before = deployment.outside_table.get(hook_key(hook)) or {}
+    hooks.remove(deployment, hook, yes=True, output=said.output)
+    put_back(deployment, hook, before)
+    hooks.list_hooks(deployment, said.output)
+    assert f"{hook}  is a record of earlier" in said.text
+    with pytest.raises(ConsoleError, match=r"record of earlier.*remove it"):
+        hooks.resume(deployment, hook, output=said.output)
+    hooks.remove(deployment, hook, yes=True, output=said.output)
+    assert store(deployment).endpoints() == ([], {})
+
+
+def test_of_two_who_change_one_webhook_the_later_is_told_and_undoes_nothing(
+    deployment: Deployment, told: Said, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = added(deployment, told)["hook"]
+    find = hooks._endpoint
+
+    def find_late(*asked: Any) -> Endpoint:
+        """Somebody else rotates its secret after it was read."""
+        found = find(*asked)
+        monkeypatch.setattr(hooks, "_endpoint", find)
+        hooks.rotate(deployment, hook, output=told.output, clock=lambda: NOW)
+        return found
+
+    monkeypatch.setattr(hooks, "_endpoint", find_late)
+    with pytest.raises(ConsoleError, match="what they did stands"):
+        hooks.pause(deployment, hook, output=said.output)
+    assert endpoint(deployment, hook).secret == told.records[-1]["secret"]
+    assert endpoint(deployment, hook).state == "active"
+
+
+def test_the_first_change_gives_webhooks_of_before_versions_one(deployment: Deployment, told: Said) -> None:
+    words = Endpoint("h-old", URL, "whsec_" + "A" * 44).sealed
+    del words["version"]
+    sealed = deployment.stores.texts.seal(words, hook_key("h-old"))
+    put_back(deployment, "h-old", {"state": "active", SEALED: sealed})
+    before = deployment.outside_table.get(hook_key("h-old")) or {}
+    added(deployment, told)
+    assert endpoint(deployment, "h-old").version == 1
+    put_back(deployment, "h-old", before)
+    assert store(deployment).endpoints()[1] == {"h-old": EARLIER}
 
 
 def test_there_are_no_more_than_twenty(deployment: Deployment, told: Said) -> None:

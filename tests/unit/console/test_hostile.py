@@ -35,6 +35,7 @@ from tocsin.tables.notifications import (
     source_key,
     source_use_key,
 )
+from tocsin.versions import hook_versions
 from tocsin.whatsapp.group import GroupInfo, Member
 from tocsin.whatsapp.jid import JID
 from tocsin_console import cli, pair, send, unpair
@@ -67,7 +68,8 @@ def deployment() -> Deployment:
     vars(poisoned)["client"] = Identity
     poisoned.outputs["HooksQueueUrl"] = "hooks.fifo"  # type: ignore[index]
     endpoint = Endpoint(EVIL, f"https://desk.example.com/{EVIL}", "whsec_AAAA", (EVIL,), (EVIL,))
-    HookStore(poisoned.outside_table, poisoned.stores.texts).add(endpoint)
+    versions = hook_versions(poisoned.keys_table)
+    HookStore(poisoned.outside_table, poisoned.stores.texts, versions).add(endpoint)
     _poison_tables(functions, poisoned)
     _poison_queues(functions, poisoned)
     return poisoned

@@ -16,11 +16,11 @@ from tests.support.fake_deployment import NOW, FakeDeployment, Said, typing
 from tests.support.leading_keys import GrantedTable
 from tocsin.door.proofs import proven_source
 from tocsin.door.sources import SECRET, SECRET_BYTES
-from tocsin.door.versions import last_version
 from tocsin.dynamo.writes import Delete, Put, Update
 from tocsin.notify.store.texts import TextWithheld
 from tocsin.tables.keys import source_version_key
 from tocsin.tables.notifications import source_key, source_use_key
+from tocsin.versions import source_versions
 from tocsin_console import source_records, source_trial, source_view, sources
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
@@ -335,7 +335,7 @@ def test_what_was_changed_while_its_removal_was_asked_about_is_removed_for_good(
 
     monkeypatch.setattr(sources, "confirm", changed)
     sources.remove(deployment, "billing", Said().output, yes=False)
-    assert last_version(deployment.keys_table, "billing") == 3
+    assert source_versions(deployment.keys_table).last("billing") == 3
 
 
 # -- samples -----------------------------------------------------------------------------------------------

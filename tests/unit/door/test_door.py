@@ -12,7 +12,6 @@ from tocsin.door.meter import MAX_CHANGES
 from tocsin.door.routing import DIALECTS
 from tocsin.door.source_reader import FRESH_MS
 from tocsin.door.sources import Source, hash_of, new_token
-from tocsin.door.versions import last_version, note_version
 from tocsin.dynamo.writes import Delete, Put, Update
 from tocsin.tables.keys import source_version_key
 from tocsin.tables.notifications import source_key, source_use_key
@@ -157,7 +156,7 @@ def test_a_record_of_earlier_that_is_put_back_lets_nobody_in(door: OpenDoor) -> 
 def test_a_record_that_was_removed_and_is_put_back_lets_nobody_in(door: OpenDoor) -> None:
     before = as_it_stands(door)
     door.table.delete(Delete(source_key("api")))
-    note_version(door.keys, "api", 1)
+    door.versions.note("api", 1)
     door.table.put(before)
     assert send(door).status == 401
 
@@ -176,10 +175,10 @@ def test_a_source_is_heard_while_it_is_changed(door: OpenDoor) -> None:
 
 
 def test_a_version_never_goes_back(door: OpenDoor) -> None:
-    note_version(door.keys, "api", 7)
-    note_version(door.keys, "api", 3)
-    assert last_version(door.keys, "api") == 7
-    assert last_version(door.keys, "nobody") == 0
+    door.versions.note("api", 7)
+    door.versions.note("api", 3)
+    assert door.versions.last("api") == 7
+    assert door.versions.last("nobody") == 0
 
 
 def test_without_the_key_of_the_texts_nobody_is_told_that_theirs_is_wrong(

@@ -10,15 +10,13 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.client import BaseClient
 from moto import mock_aws
 
 from tests.support.cloudformation import deployed
 from tests.support.handlers import Context, load
 from tests.support.iam import rights_of
 from tests.support.listener import Listener, listening
-from tests.support.recorded_calls import Call, without_call, without_right
-from tests.support.recording.calls import calls
+from tests.support.recorded_calls import Call, noted, without_call, without_right
 from tests.support.sealed_texts import SECRET, TEXTS
 from tocsin.dynamo.table import DynamoTable
 from tocsin.hooks.delivery import DELIVERED
@@ -26,6 +24,7 @@ from tocsin.hooks.endpoint import Endpoint
 from tocsin.hooks.outcome import Told
 from tocsin.hooks.queue import Order
 from tocsin.hooks.store import HookStore
+from tocsin.versions import hook_versions
 
 KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ENVIRONMENT = {
@@ -33,6 +32,7 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "ap-southeast-3",
     "NOTIFICATIONS_TABLE": "notifications",
+    "KEYS_TABLE": "keys",
     "POWERTOOLS_SERVICE_NAME": "deliver_webhooks",
     "POWERTOOLS_METRICS_NAMESPACE": "Tocsin",
     "STACK_NAME": "tocsin",
@@ -50,6 +50,15 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
         monkeypatch.setenv("HOOKS_QUEUE_URL", queue["QueueUrl"])
         secret = boto3.client("secretsmanager").create_secret(Name="texts", SecretString=SECRET)
         monkeypatch.setenv("TEXTS_SECRET_ARN", secret["ARN"])
+        boto3.client("dynamodb").create_table(
+            TableName="keys",
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            BillingMode="PAY_PER_REQUEST",
+        )
         boto3.client("dynamodb").create_table(
             TableName="notifications",
             KeySchema=[
@@ -83,7 +92,9 @@ def listener() -> Iterator[Listener]:
 
 
 def store() -> HookStore:
-    return HookStore(DynamoTable(boto3.client("dynamodb"), "notifications"), TEXTS)
+    dynamodb = boto3.client("dynamodb")
+    versions = hook_versions(DynamoTable(dynamodb, "keys"))
+    return HookStore(DynamoTable(dynamodb, "notifications"), TEXTS, versions)
 
 
 def told() -> Told:
@@ -198,6 +209,7 @@ def test_neither_url_nor_secret_nor_words_are_logged(
 
 
 IN_THE_TEMPLATE = {
+    "table/keys": "table/KeysTable",
     "table/notifications": "table/NotificationsTable",
     "table/notifications/index/watch": "table/NotificationsTable/index/watch",
     "sqs:hooks.fifo": "sqs:HooksQueue",
@@ -210,17 +222,7 @@ BY_LAMBDA = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> set[Call]:
     """The calls that are made of AWS from here on, as IAM sees them."""
-    found: set[Call] = set()
-    ask = BaseClient._make_api_call
-
-    def noting(client: BaseClient, operation: str, asked: dict[str, Any]) -> Any:
-        for action, resource, limited in calls(client.meta.service_model.service_name, operation, asked):
-            place = IN_THE_TEMPLATE.get(resource, resource)
-            found.add(Call("deliver_webhooks", action, place, limited))
-        return ask(client, operation, asked)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", noting)
-    return found
+    return noted("deliver_webhooks", IN_THE_TEMPLATE, monkeypatch)
 
 
 def test_two_outcomes_behind_one_that_fails_need_every_right_and_no_other(
@@ -255,6 +257,8 @@ def test_two_outcomes_behind_one_that_fails_need_every_right_and_no_other(
     rights = rights_of(deployed({"OutcomeHooks": "on"}), "DeliverWebhooksRole")
     assert without_right(by_function, rights) == []
     unused = {
-        (action, of) for action, of in without_call(rights, by_function) if not action.startswith("logs:")
+        (action, of)
+        for action, of in without_call(rights, by_function)
+        if not action.startswith(("logs:", "kms:"))
     }
     assert {one for one in unused if one[0] not in BY_LAMBDA} == set()

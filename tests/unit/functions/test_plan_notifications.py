@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,15 +14,25 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tests.support.cloudformation import deployed
 from tests.support.handlers import FUNCTIONS, Context, load
-from tests.support.sealed_texts import SECRET
+from tests.support.iam import rights_of
+from tests.support.recorded_calls import Call, noted, without_right
+from tests.support.sealed_texts import SECRET, TEXTS
+from tocsin.door.proofs import proven_item
+from tocsin.door.sources import Source
+from tocsin.dynamo.table import DynamoTable
+from tocsin.dynamo.writes import Put
 from tocsin.notify.events.samples import sample_body
+from tocsin.tables.notifications import source_key
+from tocsin.versions import source_versions
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "ap-southeast-3",
     "NOTIFICATIONS_TABLE": "notifications",
+    "KEYS_TABLE": "keys",
     "POWERTOOLS_SERVICE_NAME": "plan_notifications",
     "POWERTOOLS_METRICS_NAMESPACE": "Tocsin",
 }
@@ -42,6 +53,15 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
         monkeypatch.setenv("TEXTS_SECRET_ARN", secret["ARN"])
         boto3.client("dynamodb").create_table(
             TableName="notifications",
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        boto3.client("dynamodb").create_table(
+            TableName="keys",
             KeySchema=[
                 {"AttributeName": "pk", "KeyType": "HASH"},
                 {"AttributeName": "sk", "KeyType": "RANGE"},
@@ -133,6 +153,45 @@ def test_no_log_line_holds_a_whole_phone_number(
     out = told(caplog, capsys)
     assert "events planned" in out
     assert "6281234567890" not in out
+
+
+# -- sources of kind bus -------------------------------------------------------------------------------------
+
+FOREIGN = json.dumps({"tocsin-source": "pagers", "event": {"id": "1"}})
+
+
+def noted_version(version: int) -> None:
+    """The record is of version 1, and paused: so it is told from none at all."""
+    dynamodb = boto3.client("dynamodb")
+    record = Source("pagers", "bus", ("default",), paused=True, version=1)
+    DynamoTable(dynamodb, "notifications").put(Put(source_key("pagers"), proven_item(record, TEXTS)))
+    source_versions(DynamoTable(dynamodb, "keys")).note("pagers", version)
+
+
+@pytest.mark.parametrize(
+    ("version", "said"), [(1, "source: pagers is paused"), (2, "source: there is none named 'pagers'")]
+)
+def test_a_record_of_a_source_of_earlier_that_is_put_back_counts_for_nothing(
+    app: ModuleType, caplog: pytest.LogCaptureFixture, version: int, said: str
+) -> None:
+    noted_version(version)
+    app.lambda_handler(batch(FOREIGN), Context())
+    [refused, _] = lines(caplog)
+    assert list(refused["violations"]) == [said]
+
+
+def test_of_the_keys_table_it_reads_the_versions_of_sources_and_nothing_else(
+    app: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted_version(1)
+    made = noted("plan_notifications", {"table/keys": "table/KeysTable"}, monkeypatch)
+    app.lambda_handler(batch(FOREIGN), Context())
+    of_keys = {call for call in made if call.resource == "table/KeysTable"}
+    rights = rights_of(deployed({}), "PlanNotificationsRole")
+    assert of_keys
+    assert without_right(of_keys, rights) == []
+    beside = Call("plan_notifications", "dynamodb:GetItem", "table/KeysTable", "account#")
+    assert without_right([beside], rights) == [beside]
 
 
 def test_a_failure_of_ours_brings_back_its_own_record_only(

@@ -39,6 +39,7 @@ from tocsin.multidevice.inbound.stanzas import Stanzas
 from tocsin.notify.lanes import Record
 from tocsin.notify.queues import Order
 from tocsin.notify.transport import Outgoing
+from tocsin.versions import hook_versions
 
 MALFORMED = '{"nothing": "of ours"}'
 
@@ -248,7 +249,7 @@ class Posting:
         app: ModuleType = load("deliver_webhooks")
         aws = MemoryAws()
         group = Group("HooksQueue", 1, app.lambda_handler)
-        self = cls(aws, group, HookStore(aws.notifications_table, TEXTS))
+        self = cls(aws, group, HookStore(aws.notifications_table, TEXTS, hook_versions(aws.keys_table)))
         queue = HooksQueue(aws.sqs, aws.queues["hooks"])
         self.work = Deliveries(self.store, queue, self.post, clock=lambda: self.now, jitter=lambda: 0.0)
         self.store.add(Endpoint("h-1", "https://desk.example.com/", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))

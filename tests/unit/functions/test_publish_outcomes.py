@@ -21,6 +21,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-southeast-3")
     monkeypatch.setenv("EVENT_BUS_NAME", "tickets")
     monkeypatch.setenv("NOTIFICATIONS_TABLE", "notifications")
+    monkeypatch.setenv("KEYS_TABLE", "keys")
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Tocsin")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "publish_outcomes")
     with mock_aws():

@@ -13,17 +13,20 @@ from standardwebhooks.webhooks import Webhook
 from tests.support.memory_aws import MemoryAws, everything_in
 from tests.support.memory_queues import take_all
 from tests.support.sealed_texts import TEXTS
-from tocsin.dynamo.writes import Put, Update
+from tocsin.dynamo.errors import ConditionFailed
+from tocsin.dynamo.writes import Delete, Put, Update
 from tocsin.guarded_http import Answer, Unreachable, UrlRefused
 from tocsin.hooks import schedule
 from tocsin.hooks.deliver import Deliveries, Result
-from tocsin.hooks.delivery import DEAD, DELIVERED, WAITING, Delivery
-from tocsin.hooks.endpoint import GONE, PAUSED, Endpoint
+from tocsin.hooks.delivery import DAMAGED, DEAD, DELIVERED, WAITING, Delivery
+from tocsin.hooks.endpoint import ACTIVE, GONE, PAUSED, Endpoint
 from tocsin.hooks.outcome import Told
 from tocsin.hooks.queue import HooksQueue, Order
-from tocsin.hooks.store import HookStore
+from tocsin.hooks.store import EARLIER, HookStore
 from tocsin.notify.store.texts import SEALED, Texts
+from tocsin.tables.keys import hook_version_key
 from tocsin.tables.notifications import delivery_key, hook_key
+from tocsin.versions import hook_versions
 
 NOW = 1_800_000_000
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -44,7 +47,8 @@ class World:
         self.now = float(NOW)
         self.posted: list[tuple[str, Mapping[str, str], bytes]] = []
         self.answers: dict[str, Callable[[], Answer]] = {}
-        self.store = HookStore(self.aws.notifications_table, TEXTS)
+        self.versions = hook_versions(self.aws.keys_table)
+        self.store = HookStore(self.aws.notifications_table, TEXTS, self.versions)
         self.url = self.aws.queues["hooks"]
         self.queue = HooksQueue(self.aws.sqs, self.url)
         self.work = self.worker()
@@ -52,7 +56,7 @@ class World:
     def worker(self, texts: Texts = TEXTS) -> Deliveries:
         """A new container."""
         return Deliveries(
-            HookStore(self.aws.notifications_table, texts),
+            HookStore(self.aws.notifications_table, texts, self.versions),
             self.queue,
             self.post,
             stack="tocsin",
@@ -68,6 +72,18 @@ class World:
         endpoint = Endpoint(name, url, SECRET, added_at=NOW * 1000, **changes)
         self.store.add(endpoint)
         return endpoint
+
+    def add_of_before(self, name: str) -> None:
+        """As the release before versions wrote it."""
+        words = Endpoint(name, URL, SECRET).sealed
+        del words["version"]
+        sealed = TEXTS.seal(words, hook_key(name))
+        self.aws.notifications_table.put(Put(hook_key(name), {"state": "active", SEALED: sealed}))
+
+    def as_it_stands(self, name: str = "h-1") -> Put:
+        """What puts its record back as it is now."""
+        item = self.aws.notifications_table.get(hook_key(name)) or {}
+        return Put(hook_key(name), {one: item[one] for one in item if one not in ("pk", "sk")})
 
     def tell(self, one: Told, name: str = "h-1") -> Result:
         return self.work.carry_out(Order.of(name, one))
@@ -187,20 +203,127 @@ def test_an_endpoint_that_somebody_else_wrote_hears_of_nothing(world: World) -> 
         Put(hook_key("h-3"), {"state": "active", "url": "https://evil.example"})
     )
     endpoints, odd = world.store.endpoints()
-    assert ([one.id for one in endpoints], odd) == (["h-1"], ["h-2", "h-3"])
+    assert ([one.id for one in endpoints], odd) == (["h-1"], {"h-2": DAMAGED, "h-3": DAMAGED})
     assert world.tell(told(), "h-2").outcome == "gone"
 
 
-def test_an_endpoint_that_was_removed_and_is_put_back_hears_again(world: World) -> None:
-    """Said in SEALED.md."""
+def test_an_endpoint_that_was_removed_and_is_put_back_hears_of_nothing(world: World) -> None:
     world.add()
-    item = world.aws.notifications_table.get(hook_key("h-1")) or {}
+    before = world.as_it_stands()
     world.store.remove("h-1")
+    world.aws.notifications_table.put(before)
+    assert world.store.endpoints() == ([], {"h-1": EARLIER})
     assert world.tell(told()).outcome == "gone"
-    kept = {name: value for name, value in item.items() if name not in ("pk", "sk")}
-    world.aws.notifications_table.put(Put(hook_key("h-1"), kept))
+    assert world.posted == []
+
+
+def test_twin_without_its_version_it_hears_again(world: World) -> None:
+    world.add()
+    before = world.as_it_stands()
+    world.store.remove("h-1")
+    world.aws.notifications_table.put(before)
+    world.aws.keys_table.delete(Delete(hook_version_key("h-1")))
+    assert world.tell(told()).outcome == "delivered"
+
+
+def test_an_endpoint_as_it_was_before_a_change_hears_of_nothing(world: World) -> None:
+    world.add()
+    before = world.as_it_stands()
+    world.store.change(world.endpoint().rotated("whsec_" + "A" * 44, NOW * 1000))
+    world.aws.notifications_table.put(before)
+    assert world.tell(told()).outcome == "gone"
+
+
+def test_an_endpoint_hears_while_it_is_changed(world: World) -> None:
+    """The record is written before its version is noted, and read after it."""
+    world.add()
+    noted = world.aws.keys_table.get(hook_version_key("h-1")) or {}
+    world.store.change(world.endpoint())
+    world.aws.keys_table.put(Put(hook_version_key("h-1"), {"version": noted["version"]}))
+    assert world.tell(told()).outcome == "delivered"
+
+
+def test_what_is_added_under_the_name_of_one_that_was_removed_hears(world: World) -> None:
+    world.add()
+    before = world.as_it_stands()
+    world.store.remove("h-1")
+    world.add()
+    assert world.tell(told()).outcome == "delivered"
+    world.aws.notifications_table.put(before)
+    world.work = world.worker()
+    assert world.tell(told(2)).outcome == "gone"
+
+
+def test_what_waits_for_an_endpoint_that_is_put_back_is_not_told(world: World) -> None:
+    world.answers[URL] = answer(500)
+    world.add()
+    world.tell(told())
+    before = world.as_it_stands()
+    world.store.remove("h-1")
+    world.aws.notifications_table.put(before)
+    posted = len(world.posted)
+    world.work = world.worker()
+    assert world.sweep(10 * MINUTE) == []
+    assert len(world.posted) == posted
+
+
+def test_of_two_who_change_one_endpoint_the_later_is_refused(world: World) -> None:
+    world.add()
+    read_before = world.endpoint()
+    world.store.change(replace(read_before, state=PAUSED))
+    with pytest.raises(ConditionFailed):
+        world.store.change(read_before.rotated("whsec_" + "A" * 44, NOW * 1000))
+    assert world.endpoint().state == PAUSED
+
+
+def test_a_removal_that_failed_halfway_tells_nobody_and_can_be_done_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.add()
+    before = world.as_it_stands()
+    with monkeypatch.context() as failing:
+        failing.setattr(world.aws.notifications_table, "delete", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            world.store.remove("h-1")
+    assert world.tell(told()).outcome == "gone"
+    world.store.remove("h-1")
+    world.aws.notifications_table.put(before)
+    assert world.tell(told(2)).outcome == "gone"
+
+
+# -- of before there were versions ---------------------------------------------------------------------------
+
+
+def test_an_endpoint_of_before_versions_hears_until_it_is_given_one(world: World) -> None:
+    world.add_of_before("h-1")
+    before = world.as_it_stands()
+    assert world.tell(told()).outcome == "delivered"
+    world.store.demand_versions()
     world.work = world.worker()
     assert world.tell(told(2)).outcome == "delivered"
+    world.aws.notifications_table.put(before)
+    world.work = world.worker()
+    assert world.tell(told(3)).outcome == "gone"
+
+
+def test_one_that_was_removed_before_there_were_versions_hears_no_more_once_they_are_demanded(
+    world: World,
+) -> None:
+    world.add_of_before("h-1")
+    before = world.as_it_stands()
+    world.aws.notifications_table.delete(Delete(hook_key("h-1")))
+    world.add("h-2")
+    world.store.demand_versions()
+    world.aws.notifications_table.put(before)
+    assert world.tell(told()).outcome == "gone"
+    assert world.tell(told(), "h-2").outcome == "delivered"
+
+
+def test_who_has_no_key_demands_no_versions(world: World) -> None:
+    """They can't tell which endpoints count."""
+    world.add_of_before("h-1")
+    HookStore(world.aws.notifications_table, Texts(), world.versions).demand_versions()
+    assert world.tell(told()).outcome == "delivered"
 
 
 # -- what fails --------------------------------------------------------------------------------------------
@@ -291,11 +414,11 @@ def test_410_switches_it_off(world: World) -> None:
 
 
 def test_a_paused_one_waits_and_gets_all_of_it_later_in_its_order(world: World) -> None:
-    endpoint = world.add()
-    world.store.change(replace(endpoint, state=PAUSED))
+    world.add()
+    world.store.change(replace(world.endpoint(), state=PAUSED))
     assert [world.tell(told(number)).outcome for number in (1, 2)] == ["waits", "waits"]
     assert world.sweep(600) == []
-    world.store.change(endpoint)
+    world.store.change(replace(world.endpoint(), state=ACTIVE))
     world.sweep(600)
     world.run_queue()
     assert [json.loads(body)["data"]["id"] for _, _, body in world.posted] == ["o-1", "o-2"]
@@ -426,8 +549,8 @@ def test_an_endpoint_hears_of_what_it_asked_for(changes: dict[str, Any], wants: 
 
 def test_a_rotated_endpoint_signs_with_both_for_a_day(world: World) -> None:
     other = "whsec_" + "A" * 32
-    endpoint = world.add()
-    world.store.change(endpoint.rotated(other, NOW * 1000))
+    world.add()
+    world.store.change(world.endpoint().rotated(other, NOW * 1000))
     world.tell(told())
     assert len(world.posted[0][1]["webhook-signature"].split()) == 2
     world.now += 86_400

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.support.memory_aws import MemoryAws
 from tests.support.sealed_texts import TEXTS
+from tocsin.dynamo.writes import Put
 from tocsin.hooks.dispatch import Dispatch
 from tocsin.hooks.endpoint import Endpoint
 from tocsin.hooks.queue import HooksQueue, Order
 from tocsin.hooks.store import HookStore
 from tocsin.notify.outcomes import Outcome
+from tocsin.tables.notifications import hook_key
+from tocsin.versions import hook_versions
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -33,7 +38,7 @@ class Scene:
     def __init__(self, sqs: Any = None) -> None:
         self.aws = MemoryAws()
         self.now = 0.0
-        self.store = CountingStore(self.aws.notifications_table, TEXTS)
+        self.store = CountingStore(self.aws.notifications_table, TEXTS, hook_versions(self.aws.keys_table))
         self.dispatch = Dispatch(
             self.store, HooksQueue(sqs or self.aws.sqs, self.aws.queues["hooks"]), clock=lambda: self.now
         )
@@ -55,6 +60,27 @@ def test_each_endpoint_gets_what_it_asked_for() -> None:
         ("h-1", "reply.received"),
         ("h-2", "reply.received"),
     ]
+
+
+def test_an_endpoint_that_was_removed_and_is_put_back_is_told_nothing() -> None:
+    scene = Scene()
+    scene.add("h-1")
+    item = scene.aws.notifications_table.get(hook_key("h-1")) or {}
+    scene.store.remove("h-1")
+    kept = {name: value for name, value in item.items() if name not in ("pk", "sk")}
+    scene.aws.notifications_table.put(Put(hook_key("h-1"), kept))
+    assert scene.dispatch([outcome()]) == []
+    assert scene.orders() == []
+
+
+def test_while_versions_cannot_be_read_outcomes_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    scene.add("h-1")
+    with monkeypatch.context() as away:
+        away.setattr(scene.aws.keys_table, "query", lambda *_: 1 / 0)
+        assert scene.dispatch([outcome()]) == ["sequence-1"]
+    assert scene.dispatch([outcome()]) == []
+    assert len(scene.orders()) == 1
 
 
 def test_endpoints_are_read_once_in_a_while() -> None:

@@ -345,11 +345,29 @@ class TestRights:
         having = {name for name, it in roles if "RequestedFiles" in str(it)}
         assert having == {"PlanNotificationsRole", "ReceiveWebhookRole"}
 
+    @pytest.mark.parametrize(
+        ("owner", "action", "kinds"),
+        [
+            ("PlanNotificationsRole", "dynamodb:GetItem", ["source-versions"]),
+            ("HookVersionsPolicy", "dynamodb:Query", ["hook-versions"]),
+        ],
+    )
+    def test_who_needs_no_key_reads_versions_of_the_keys_table_and_nothing_else(
+        self, owner: str, action: str, kinds: list[str]
+    ) -> None:
+        of_keys = [
+            it
+            for policy, it in statements()
+            if policy == owner and "KeysTable" in str(it["Resource"]) and "kms:" not in str(it["Action"])
+        ]
+        [statement] = of_keys
+        assert statement["Action"] == action
+        assert statement["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": kinds}}
+
     def test_planner_and_publisher_touch_neither_keys_nor_their_secret(self) -> None:
         for role in ("PlanNotificationsRole", "PublishOutcomesRole"):
             assert {"Ref": "KeyStorePolicy"} not in properties(role)["ManagedPolicyArns"]
             theirs = str([statement for owner, statement in statements() if owner == role])
-            assert "KeysTable" not in theirs
             assert "SealingSecret" not in theirs
 
     @pytest.mark.parametrize(

@@ -37,6 +37,16 @@ def test_an_opt_in_takes_it_back(stores: Stores) -> None:
     assert not people.confirm_opt_out("default", USER, 8)
 
 
+def test_what_remains_is_a_person_as_they_stood_before_their_stop(stores: Stores) -> None:
+    """Said in SEALED.md: all of it was true once."""
+    stores.people.note_heard("default", USER, 4)
+    before = stores.people._table.get(person_key("default", USER)) or {}
+    stores.people.opt_out("default", USER, "STOP", 5)
+    kept = {name: value for name, value in before.items() if name not in ("pk", "sk")}
+    stores.people._table.put(Put(person_key("default", USER), kept))
+    assert stores.people.find("default", USER).opted_out_at is None
+
+
 def test_recoveries_count_until_a_delivery(stores: Stores) -> None:
     people = stores.people
     assert [people.count_recovery("default", USER) for _ in range(3)] == [1, 2, 3]

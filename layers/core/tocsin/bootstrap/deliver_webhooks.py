@@ -11,6 +11,7 @@ from tocsin.guarded_http import Policy
 from tocsin.hooks.deliver import Deliveries, poster
 from tocsin.hooks.queue import HooksQueue
 from tocsin.hooks.store import HookStore
+from tocsin.versions import hook_versions
 
 if TYPE_CHECKING:
     from tocsin.hooks.config import HooksConfig
@@ -18,9 +19,13 @@ if TYPE_CHECKING:
 
 def hook_deliveries(config: HooksConfig) -> Deliveries:
     """Return what tells outcomes to endpoints."""
-    table = open_table(aws.client("dynamodb"), config.notifications_table)
+    dynamodb = aws.client("dynamodb")
     return Deliveries(
-        HookStore(table, sealed_texts(secrets_client(), config.texts_secret_arn)),
+        HookStore(
+            open_table(dynamodb, config.notifications_table),
+            sealed_texts(secrets_client(), config.texts_secret_arn),
+            hook_versions(open_table(dynamodb, config.keys_table)),
+        ),
         HooksQueue(aws.client("sqs"), config.queue_url),
         poster(Policy(loopback=config.loopback)),
         stack=config.stack,

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 def planner(config: PlanConfig, own_texts: Path) -> Planner:
     """Return what plans ticket events. `own_texts`: the folder of the owner's texts, which may be missing."""
     sqs = aws.client("sqs")
-    table = open_table(aws.client("dynamodb"), config.notifications_table)
+    dynamodb = aws.client("dynamodb")
+    table = open_table(dynamodb, config.notifications_table)
     texts = sealed_texts(secrets_client(), config.texts_secret_arn)
     stores = Stores(table, texts=texts, retention_days=config.retention_days)
     return Planner(
@@ -46,7 +47,7 @@ def planner(config: PlanConfig, own_texts: Path) -> Planner:
         accounts=ServedAccounts(config.accounts, table),
         files=(lambda: _requested_files(config)) if config.attachments_bucket else None,
         settings=settings_in(table),
-        translate=_foreign_events(config, table, stores.texts),
+        translate=_foreign_events(config, table, stores.texts, open_table(dynamodb, config.keys_table)),
     )
 
 
@@ -60,15 +61,16 @@ def _requested_files(config: PlanConfig) -> RequestedFiles:
     return RequestedFiles(bucket, config.file_hosts, fetcher(Policy(loopback=config.loopback)))
 
 
-def _foreign_events(config: PlanConfig, table: Table, texts: Texts) -> Translate:
+def _foreign_events(config: PlanConfig, table: Table, texts: Texts, keys: Table) -> Translate:
     """Return what translates events of others. Most starts see none."""
 
     def make() -> Translate:
         from tocsin.door.desks.foreign import ForeignEvents
         from tocsin.door.source_reader import SourceReader
         from tocsin.people.numbers import normalise_phone
+        from tocsin.versions import source_versions
 
-        sources = SourceReader(table, texts)
+        sources = SourceReader(table, texts, source_versions(keys))
         return ForeignEvents(
             lambda name: sources.read(name, time.time_ns() // 1_000_000),
             lambda phone: normalise_phone(phone, config.default_region, config.default_area),

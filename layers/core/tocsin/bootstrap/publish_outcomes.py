@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def publisher(config: PublishConfig) -> Publisher:
     """Return what puts outcomes on the bus."""
-    table = open_table(aws.client("dynamodb"), config.notifications_table)
+    dynamodb = aws.client("dynamodb")
+    table = open_table(dynamodb, config.notifications_table)
     texts = sealed_texts(secrets_client(), config.texts_secret_arn)
     hours = Stores(table, texts=texts, retention_days=config.retention_days).hours
     hooks = None
@@ -25,7 +26,9 @@ def publisher(config: PublishConfig) -> Publisher:
         from tocsin.hooks.dispatch import Dispatch
         from tocsin.hooks.queue import HooksQueue
         from tocsin.hooks.store import HookStore
+        from tocsin.versions import hook_versions
 
-        hooks = Dispatch(HookStore(table, texts), HooksQueue(aws.client("sqs"), config.hooks_queue_url))
+        store = HookStore(table, texts, hook_versions(open_table(dynamodb, config.keys_table)))
+        hooks = Dispatch(store, HooksQueue(aws.client("sqs"), config.hooks_queue_url))
     settings = settings_in(table)
     return Publisher(aws.client("events"), config, texts, settings=settings, hours=hours, hooks=hooks)

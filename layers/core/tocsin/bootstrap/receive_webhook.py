@@ -17,6 +17,7 @@ from tocsin.door.source_reader import SourceReader
 from tocsin.door.stow import Stow
 from tocsin.dynamo.table import DynamoTable
 from tocsin.notify.queues import TicketEventsDeadQueue
+from tocsin.versions import source_versions
 
 if TYPE_CHECKING:
     from tocsin.door.answer import Entry
@@ -38,7 +39,7 @@ def door(config: DoorConfig) -> Door:
     place = Place(config.default_region, config.default_area, bool(config.attachments_bucket))
     dead = TicketEventsDeadQueue(Later("sqs"), config.ticket_events_dead_queue_url)
     return Door(
-        SourceReader(table, texts, DynamoTable(dynamodb, config.keys_table)),
+        SourceReader(table, texts, source_versions(open_table(dynamodb, config.keys_table))),
         Meter(table),
         Bus(aws.client("events"), config.event_bus_name, config.event_source),
         lambda now: StoredFacts(now, leases, notifications, _request_name, place),

@@ -3,7 +3,7 @@
     proof = seal({attribute: its SHA-256}, place of the record)
 
 Whoever may only write to the table makes nobody a source, and gives none another key or reach. A record as it
-was once, with the proof that it had, is of an earlier version (`versions.py`).
+was once, with the proof that it had, is of an earlier version (`tocsin.versions`).
 """
 
 from __future__ import annotations

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 from tocsin.door.answer import unavailable
 from tocsin.door.proofs import Vault, proven_source
 from tocsin.door.sources import DamagedSource, Source
-from tocsin.door.versions import last_version
 from tocsin.tables.notifications import source_key
 
 if TYPE_CHECKING:
     from tocsin.dynamo.table import Table
+    from tocsin.versions import Versions
 
 log = logging.getLogger(__name__)
 
@@ -24,14 +24,13 @@ MAX_KNOWN: Final = 1000
 
 
 class SourceReader:
-    """`table`: the notifications table; `vault`: opens the proofs of records; `keys`: the keys table, which
-    knows the last version of each, None where no version is asked for. One read of each a name in half a
-    minute, whoever asks for it."""
+    """`table`: the notifications table; `vault`: opens the proofs of records; `versions`: of sources. One
+    read of both a name in half a minute, whoever asks for it."""
 
-    def __init__(self, table: Table, vault: Vault, keys: Table | None = None) -> None:
+    def __init__(self, table: Table, vault: Vault, versions: Versions) -> None:
         self._table = table
         self._vault = vault
-        self._keys = keys
+        self._versions = versions
         self._known: dict[str, tuple[int, Source | None]] = {}
 
     def read(self, name: str, now: int) -> Source | None:
@@ -48,7 +47,7 @@ class SourceReader:
 
     def _read(self, name: str) -> Source | None:
         try:
-            since = last_version(self._keys, name) if self._keys is not None else 0
+            since = self._versions.last(name)
             item = self._table.get(source_key(name))
         except Exception as error:  # noqa: BLE001 - whatever keeps it away, callers shall come again
             log.warning("the sources can't be read", extra={"error": type(error).__name__})

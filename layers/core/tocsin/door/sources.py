@@ -45,7 +45,7 @@ class Source:
     (`+62812`) or a group. `per_minute`: requests. `hash`: SHA-256 of its token; `former_hash` counts until
     `former_until` (ms). `secret`, `former_secret`: sealed, of a help desk that signs. `client`: sealed, how
     the help desk is asked for phones (`desks/phones.py`). `mapping`: the file of an operator's own kind;
-    `options`: what else the kind wants to know. `version`: grows with each change (`versions.py`)."""
+    `options`: what else the kind wants to know. `version`: grows with each change (`tocsin.versions`)."""
 
     name: str
     kind: str

@@ -13,6 +13,7 @@ class HooksConfig:
     for a stack that runs on it."""
 
     notifications_table: str
+    keys_table: str
     texts_secret_arn: str
     queue_url: str
     stack: str
@@ -24,6 +25,7 @@ class HooksConfig:
         environment = environment or Environment()
         return cls(
             notifications_table=environment.text("NOTIFICATIONS_TABLE"),
+            keys_table=environment.text("KEYS_TABLE"),
             texts_secret_arn=environment.text("TEXTS_SECRET_ARN"),
             queue_url=environment.text("HOOKS_QUEUE_URL"),
             stack=environment.text("STACK_NAME", "tocsin"),

@@ -78,5 +78,5 @@ class Dispatch:
             self._endpoints, odd = self._store.endpoints()
             self._read_at = now
             if odd:
-                log.error("hooks that can't be opened hear of nothing", extra={"hooks": odd})
+                log.error("hooks whose record doesn't count hear of nothing", extra={"hooks": odd})
         return self._endpoints

@@ -28,7 +28,9 @@ class Health:
 @dataclass(frozen=True)
 class Endpoint:
     """`events`, `accounts`: what it asked for, empty for all. `former_secret`: signed with until
-    `former_until` (ms)."""
+    `former_until` (ms). `version`: grows with each change of the operator's (`tocsin.versions`); 0 of a
+    record of before there were versions. `stands`: the sealed bytes that it was read from, by which a change
+    notices one in between."""
 
     id: str
     url: str = field(repr=False)
@@ -40,6 +42,8 @@ class Endpoint:
     added_at: int = 0
     former_secret: str = field(default="", repr=False)
     former_until: int = 0
+    version: int = 0
+    stands: bytes = field(default=b"", repr=False, compare=False)
     health: Health = Health()
 
     def secrets(self, now: int) -> tuple[str, ...]:
@@ -65,11 +69,12 @@ class Endpoint:
             "events": list(self.events),
             "accounts": list(self.accounts),
             "form": self.form,
+            "version": self.version,
         }
 
     @classmethod
-    def of(cls, identity: str, item: Mapping[str, Any], words: Mapping[str, Any]) -> Endpoint:
-        """From its record and what was sealed in it."""
+    def of(cls, identity: str, item: Mapping[str, Any], words: Mapping[str, Any], stands: bytes) -> Endpoint:
+        """From its record, what was sealed in it, and how that stands there."""
         return cls(
             id=identity,
             url=words["url"],
@@ -81,6 +86,8 @@ class Endpoint:
             added_at=item.get("added_at", 0),
             former_secret=words.get("former_secret", ""),
             former_until=words.get("former_until", 0),
+            version=words.get("version", 0),
+            stands=stands,
             health=health_of(item),
         )
 

@@ -1,4 +1,5 @@
-"""Endpoints and deliveries in the notifications table. URLs, secrets and bodies lie there sealed.
+"""Endpoints and deliveries in the notifications table. URLs, secrets and bodies lie there sealed. Which
+record of an endpoint is the last one, the keys table knows (`tocsin.versions`).
 
 A delivery that waits stands in the index `watch`, by when it is due, in a partition of its endpoint; and in
 the lane of its ticket, where later ones wait behind it.
@@ -10,10 +11,10 @@ import base64
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tocsin.dynamo.table import ConditionFailed, IndexedTable
-from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Delete, Item, Put, Update
+from tocsin.dynamo.writes import ITEM_ABSENT, ITEM_EXISTS, Delete, Equals, Item, Put, Update, as_read
 from tocsin.hooks.delivery import DAMAGED, DEAD, WAITING, Attempt, Delivery
 from tocsin.hooks.endpoint import Endpoint, Health, health_of
 from tocsin.notify.store.texts import SEALED, Texts, TextWithheld
@@ -26,6 +27,13 @@ from tocsin.tables.notifications import (
     lane_key,
 )
 from tocsin.timestamps import to_seconds
+
+if TYPE_CHECKING:
+    from tocsin.versions import Versions
+
+LOCKED, EARLIER = "locked", "earlier"
+"""Why the record of an endpoint doesn't count, besides `DAMAGED`: who reads it has no key; or it was an
+operator's once, and the endpoint was changed or removed since."""
 
 KEEP_DAYS = 14
 """A delivery, from its last attempt on."""
@@ -45,51 +53,102 @@ class View:
 
 
 class HookStore:
-    """The records of all endpoints of a deployment."""
+    """The records of all endpoints of a deployment. `versions`: of endpoints."""
 
-    def __init__(self, table: IndexedTable, texts: Texts) -> None:
+    def __init__(self, table: IndexedTable, texts: Texts, versions: Versions) -> None:
         self._table = table
         self._texts = texts
+        self._versions = versions
 
     # -- endpoints -----------------------------------------------------------------------------------------
 
-    def endpoints(self) -> tuple[list[Endpoint], list[str]]:
-        """All endpoints, and the ids of those whose record can't be opened."""
+    def endpoints(self) -> tuple[list[Endpoint], dict[str, str]]:
+        """All endpoints that count; of the others the ids, and why each doesn't: `LOCKED`, `DAMAGED` or
+        `EARLIER`."""
         found: list[Endpoint] = []
-        odd: list[str] = []
+        odd: dict[str, str] = {}
+        # Before the records, so that one that is changed meanwhile counts.
+        since = self._versions.all()
         for item in self._table.query(HOOKS):
             identity = str(item["sk"])
             try:
-                words = self._texts.open(item.get(SEALED), hook_key(identity))
-                found.append(Endpoint.of(identity, item, words))
-            except (TextWithheld, KeyError, TypeError):
-                odd.append(identity)
+                endpoint = self._opened(identity, item)
+            except TextWithheld as refusal:
+                odd[identity] = DAMAGED if refusal.is_damage else LOCKED
+            except (KeyError, TypeError):
+                odd[identity] = DAMAGED
+            else:
+                if endpoint.version < since(identity):
+                    odd[identity] = EARLIER
+                else:
+                    found.append(endpoint)
         return found, odd
+
+    def _opened(self, identity: str, item: Item) -> Endpoint:
+        """Raises TextWithheld, KeyError, TypeError."""
+        sealed = item.get(SEALED)
+        words = self._texts.open(sealed, hook_key(identity))
+        return Endpoint.of(identity, item, words, sealed if isinstance(sealed, bytes) else b"")
 
     def add(self, endpoint: Endpoint) -> None:
         """Raises ConditionFailed if there is one with this id."""
+        added = replace(endpoint, version=self._versions.last(endpoint.id) + 1)
         self._table.put(
             Put(
-                hook_key(endpoint.id),
-                {"state": endpoint.state, "added_at": endpoint.added_at, SEALED: self._sealed(endpoint)},
+                hook_key(added.id),
+                {"state": added.state, "added_at": added.added_at, SEALED: self._sealed(added)},
                 when=(ITEM_ABSENT,),
             )
         )
+        self._versions.note(added.id, added.version)
 
     def change(self, endpoint: Endpoint) -> None:
-        """Write what the operator changed; it counts as healthy from now on. Raises ConditionFailed if it was
-        removed."""
+        """Write what the operator changed; it counts as healthy from now on. Raises ConditionFailed if
+        somebody else changed or removed it since it was read."""
+        self._rewrite(endpoint, {"state": endpoint.state}, gone=("failures", "closed_until"))
+
+    def _rewrite(self, endpoint: Endpoint, changes: Item, gone: tuple[str, ...] = ()) -> None:
+        changed = replace(endpoint, version=endpoint.version + 1)
         self._table.update(
             Update(
-                hook_key(endpoint.id),
-                set={"state": endpoint.state, SEALED: self._sealed(endpoint)},
-                remove=("failures", "closed_until"),
-                when=(ITEM_EXISTS,),
+                hook_key(changed.id),
+                set={**changes, SEALED: self._sealed(changed)},
+                remove=gone,
+                when=(Equals(SEALED, endpoint.stands),),
             )
         )
+        self._versions.note(changed.id, changed.version)
 
     def remove(self, identity: str) -> None:
-        self._table.delete(Delete(hook_key(identity)))
+        """Put back, it counts no more. Raises ConditionFailed if somebody changed it at this moment."""
+        item = self._table.get(hook_key(identity))
+        if item is None:
+            return
+        # Noted first, because what is gone can't be removed again if noting fails.
+        self._versions.note(identity, self._version_of(identity, item) + 1)
+        self._table.delete(Delete(hook_key(identity), when=(as_read(SEALED, item),)))
+
+    def _version_of(self, identity: str, item: Item) -> int:
+        """The last version of an endpoint. One that can't be opened may bear any number."""
+        noted = self._versions.last(identity)
+        try:
+            return max(noted, self._opened(identity, item).version)
+        except (TextWithheld, KeyError, TypeError):
+            return noted
+
+    def demand_versions(self) -> None:
+        """Give the endpoints of before there were versions one each, as they stand; then one without counts
+        no more, so that none that was removed in that time can be put back. Done once, and by whoever has
+        the key. Raises ConditionFailed if somebody changes one at this moment."""
+        if self._versions.are_demanded:
+            return
+        found, odd = self.endpoints()
+        if LOCKED in odd.values():
+            return
+        for endpoint in found:
+            if not endpoint.version:
+                self._rewrite(endpoint, {})
+        self._versions.demand()
 
     def _sealed(self, endpoint: Endpoint) -> bytes:
         return self._texts.seal(endpoint.sealed, hook_key(endpoint.id))

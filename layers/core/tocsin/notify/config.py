@@ -195,6 +195,7 @@ class PlanConfig:
     retention_days: int = RETENTION_DAYS
     file_hosts: tuple[str, ...] = ()
     loopback: bool = False
+    keys_table: str = ""
 
     @classmethod
     def read(cls, environment: Environment | None = None) -> PlanConfig:
@@ -216,6 +217,7 @@ class PlanConfig:
             retention_days=retention_days(environment),
             file_hosts=environment.words("FILE_HOSTS", ","),
             loopback=environment.choice("TIMING", "aws", "trial") == "trial",
+            keys_table=environment.text("KEYS_TABLE"),
         )
 
 
@@ -227,6 +229,7 @@ class PublishConfig:
     event_bus_name: str
     texts_secret_arn: str
     notifications_table: str = ""
+    keys_table: str = ""
     retention_days: int = RETENTION_DAYS
     hooks_queue_url: str = ""
     stack: str = "tocsin"
@@ -240,6 +243,7 @@ class PublishConfig:
             environment.text("EVENT_BUS_NAME"),
             environment.text("TEXTS_SECRET_ARN"),
             environment.text("NOTIFICATIONS_TABLE"),
+            environment.text("KEYS_TABLE"),
             retention_days(environment),
             environment.text("HOOKS_QUEUE_URL", ""),
             environment.text("STACK_NAME", "tocsin"),

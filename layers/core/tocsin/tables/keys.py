@@ -18,6 +18,10 @@ LIMIT = "limit#"
 CONNECTORS = "connectors"
 OPERATOR_REQUESTS = "wishes"
 SOURCE_VERSIONS = "source-versions"
+HOOK_VERSIONS = "hook-versions"
+ALL_NAMES = "*"
+"""In a partition of versions, in the place of a name: no record is called so."""
+
 # Stanza ids come from outside; a longer one stands in the sort key by its hash.
 _MAX_STANZA_ID = 200
 
@@ -77,6 +81,11 @@ def operator_request_key(account: str) -> Key:
 def source_version_key(source: str) -> Key:
     """Apart from the source itself: whoever may write the one can't set back the other."""
     return SOURCE_VERSIONS, source
+
+
+def hook_version_key(hook: str) -> Key:
+    """Apart from the endpoint itself, as that of a source."""
+    return HOOK_VERSIONS, hook
 
 
 def heartbeat_key(connector: str) -> Key:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tocsin.dynamo.memory import MemoryTable
+from tocsin.dynamo.writes import Put
 from tocsin.notify.events.audience import recipients
 from tocsin.notify.events.samples import sample_body
 from tocsin.notify.events.schema import parse_event
@@ -17,6 +18,7 @@ from tocsin.notify.store.stores import Stores
 from tocsin.notify.texts.current import FRESH_SECONDS, CurrentTexts
 from tocsin.notify.texts.languages import DEFAULTS
 from tocsin.notify.texts.own import MAX_CHARACTERS, MAX_FILES, judge
+from tocsin.tables.notifications import texts_key
 
 PATH = "id/TicketCreated.customer.txt"
 GOOD = '{% include "id/_greeting.txt" %}\nHalo {{ ticket.id }} {% if ticket.url %}{{ ticket.url }}{% endif %}'
@@ -186,11 +188,15 @@ def test_words_of_an_operator_come_before_those_of_the_package() -> None:
     assert rendered(CurrentTexts(lambda: OwnTexts(files, 1))) == "GAWAT"
 
 
+def test_what_remains_is_whatever_stands_in_the_table() -> None:
+    """Said in SEALED.md: nothing proves that an operator wrote it."""
+    table = MemoryTable()
+    table.put(Put(texts_key(), {"version": 1, "files": {PATH: "anything"}}))
+    assert rendered(CurrentTexts(Stores(table).own_texts.current)) == "anything"
+
+
 @pytest.mark.parametrize("stored", [{"files": "x"}, {"files": {PATH: 7}}, {"version": "x"}, {}])
 def test_nonsense_in_the_table_is_no_text(stored: dict[str, Any]) -> None:
-    from tocsin.dynamo.writes import Put
-    from tocsin.tables.notifications import texts_key
-
     table = MemoryTable()
     table.put(Put(texts_key(), stored))
     assert dict(Stores(table).own_texts.current().files) == {}
