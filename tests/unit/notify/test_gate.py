@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any
 
 import pytest
 
 from tests.support.notifications import a_notification, an_id
 from tests.support.paced_world import NOW, PacedWorld
-from tocsin.notify.content import Attachment, File, Quote, Text
+from tocsin.notify.content import Attachment, Edit, File, Quote, Text
 from tocsin.notify.notification import SELF_TEST, TICKET_DIGEST, Notification, State
 from tocsin.notify.threads import placed
 from tocsin.notify.waiting import WaitingList
@@ -23,6 +23,7 @@ from tocsin.pace.causes import (
     RECIPIENT_PACE,
 )
 from tocsin.pace.ledger import Ledger
+from tocsin.people.person import Name, Source
 from tocsin.tables.notifications import notification_key
 
 SITI, BUDI = "6581234567", "6589999999"
@@ -226,6 +227,29 @@ def test_a_night_uses_up_no_expiry(night: PacedWorld) -> None:
     assert night.sent == [ticket.id]
 
 
+KATHMANDU = "9779812345678"
+
+
+def test_somebody_known_by_a_lid_sleeps_where_their_number_does(night: PacedWorld) -> None:
+    """In Kathmandu it is 20:45, in UTC, which is the setting's, 15:00, and in Singapore 23:00."""
+    lid = "1234@lid"
+    siti = Name(f"{SITI}@s.whatsapp.net", Source.WROTE, night.now_ms)
+    night.stores.people.join("default", siti.jid, lid, [siti])
+    [ticket] = plan(night, 1, lid, person=lid)
+    assert waits_for(night, ticket) == QUIET_HOURS
+    night.minutes(479)
+    assert (night.sent, night.stored(ticket).parkings) == ([], 1)
+    night.minutes(1)
+    assert night.sent == [ticket.id]
+
+
+def test_a_night_ends_by_the_quarter_of_an_hour_where_the_zone_has_one(night: PacedWorld) -> None:
+    night.now += 75 * 60
+    [ticket] = plan(night, 1, KATHMANDU)
+    assert waits_for(night, ticket) == QUIET_HOURS
+    assert datetime.fromtimestamp(night.stored(ticket).due_at / 1000, UTC).time() == time(1, 15)
+
+
 # -- pace ----------------------------------------------------------------------------------------------------
 
 
@@ -348,6 +372,16 @@ def test_messages_to_one_person_keep_their_distance(world: PacedWorld) -> None:
     assert all(later - earlier >= 90 for earlier, later in itertools.pairwise(times))
 
 
+def test_a_space_that_is_not_wanted_any_more_keeps_nobody_waiting(world: PacedWorld) -> None:
+    world.set(recipient_spacing_seconds=3600)
+    tickets = plan(world, 2)
+    world.minutes(1)
+    assert (world.sent, waits_for(world, tickets[1])) == ([tickets[0].id], RECIPIENT_PACE)
+    world.set(recipient_spacing_seconds=60)
+    world.minutes(1)
+    assert world.sent == ids(tickets)
+
+
 # -- digests -------------------------------------------------------------------------------------------------
 
 
@@ -422,6 +456,29 @@ def test_a_later_message_about_a_digested_ticket_quotes_the_digest(storm: PacedW
     assert said.quote == Quote(digest.message_id, digest.text)
     other = a_ticket(storm, 2, id="e" * 18, event_type="TicketUpdated")
     assert placed(other, storm.stores, storm.settings) == other
+
+
+def test_so_does_the_message_in_the_place_of_an_edit_of_what_a_digest_said(storm: PacedWorld) -> None:
+    plan(storm, 6)
+    storm.set(updates_as="edit")
+    about = {"id": "f" * 18, "event_type": "TicketUpdated", "content": Text("Ticket TCK-5 moved.")}
+    storm.stores.threads.follow(a_ticket(storm, 5))
+    update = placed(a_ticket(storm, 5, **about, created_at=storm.now_ms + 50), storm.stores, storm.settings)
+    assert isinstance(update.content, Edit)
+    storm.plan(update)
+    storm.carry_out()
+    storm.minutes(6)
+    digest, last = digest_in(storm), storm.server.gone[-1]
+    assert last.content == Text("Ticket TCK-5 moved.", Quote(digest.message_id, digest.text))
+
+
+def test_digests_that_are_not_wanted_any_more_keep_nobody_waiting(storm: PacedWorld) -> None:
+    tickets = plan(storm, 6)
+    storm.minutes(1)
+    assert storm.sent == ids(tickets[:3])
+    storm.set(digest_size=0)
+    storm.minutes(1)
+    assert storm.sent == [*ids(tickets[:3]), digest_in(storm).id]
 
 
 @pytest.mark.parametrize("lost", [0, 1, 2])

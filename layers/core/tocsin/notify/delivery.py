@@ -270,7 +270,7 @@ class Delivery:
     def _edit(self, notification: Notification, content: Edit, send: Callable[..., Verdict]) -> Verdict:
         """Send an edit, unless a younger one was; or, where receivers don't take it any more, the message in
         its place, which is another notification. A crash in between repeats all of this and finds it."""
-        from tocsin.notify.threads import as_message
+        from tocsin.notify.threads import in_place_of
 
         try:
             target = id_of_message(content.message_id) or ""
@@ -284,7 +284,7 @@ class Delivery:
             # By the id that the transport gave the message, which may not be known before it is sent.
             edit = replace(content, message_id=claim.notification.message_id)
             return send(notification, content=edit)
-        message = as_message(notification, content)
+        message = in_place_of(notification, content, self._stores, self._settings())
         message = self._stores.notifications.put_new(message) or message
         verdict = Verdict("suppressed", TOO_LATE.code)
         if message.state is State.PLANNED:

@@ -12,8 +12,17 @@ from tocsin.notify.failure import Permanent, Wait
 from tocsin.notify.judgements import is_answer
 from tocsin.notify.notification import SELF_TEST, TICKET_DIGEST, Notification, Problem
 from tocsin.notify.store.stores import Stores
-from tocsin.pace.causes import ACCOUNT_PACE, DIGEST, HURRIED, PAUSED, QUIET_HOURS, SANDBOX, WORDS
-from tocsin.pace.rules import is_paused
+from tocsin.pace.causes import (
+    ACCOUNT_PACE,
+    DIGEST,
+    HURRIED,
+    PAUSED,
+    QUIET_HOURS,
+    RECIPIENT_PACE,
+    SANDBOX,
+    WORDS,
+)
+from tocsin.pace.rules import MIN_DIGEST, is_paused, rules_of
 from tocsin.people.person import Person
 from tocsin.settings.declared import QUIET_HOURS as HOURS
 from tocsin.settings.declared import SANDBOX as IS_SANDBOX
@@ -57,7 +66,7 @@ class Gate:
             return Wait(PAUSED, WORDS[PAUSED])
         if passes(notification):
             return None
-        quiet = quiet_end(account, audience, notification.recipient, settings, now)
+        quiet = quiet_end(account, audience, number_of(notification.recipient, person), settings, now)
         if quiet is not None:
             return Wait(QUIET_HOURS, f"{WORDS[QUIET_HOURS]}, until {iso(quiet)}", due_at=quiet)
         full, version = self._full.get(account, (0, 0))
@@ -112,6 +121,22 @@ def hurry_before(urgent: Notification, person: Person, stores: Stores, now: int)
         is_ours = earlier.last_error.code in MAY_HURRY
         if is_ours and stores.notifications.hurry(earlier.id):
             stores.parking.hurry(urgent.account, turn, now)
+
+
+def is_over_by(cause: str, settings: Settings, account: str, audience: str, parked_at: int, now: int) -> bool:
+    """Whether a space or a digest's window that began at `parked_at` at the latest is over by the settings as
+    they are now, whatever they were then. In ms."""
+    rules = rules_of(settings, account, audience)
+    if cause == RECIPIENT_PACE:
+        return now >= parked_at + from_seconds(rules.spacing)
+    return rules.digest_size < MIN_DIGEST or now >= parked_at + from_seconds(rules.digest_window)
+
+
+def number_of(recipient: str, person: Person) -> str:
+    """Return the number by which somebody's place is known, as a recipient is spelt: that of a LID, if one is
+    known; else the recipient."""
+    numbers = person.numbers if is_lid(recipient) else ()
+    return recipient_of(numbers[0]) if numbers else recipient
 
 
 def quiet_end(account: str, audience: str, recipient: str, settings: Settings, now: int) -> int | None:

@@ -25,7 +25,7 @@ from typing import Protocol
 from tocsin.accounts.state import LOGGED_IN, AccountState
 from tocsin.notify.dead_letters import EXPIRED, DeadLetters
 from tocsin.notify.failure import Permanent
-from tocsin.notify.gate import quiet_end
+from tocsin.notify.gate import is_over_by, number_of, quiet_end
 from tocsin.notify.hold import FIRST_CONTACT_CODES
 from tocsin.notify.notification import Notification, State, mismatch
 from tocsin.notify.portions import Counts, Portions, uncounted
@@ -35,11 +35,20 @@ from tocsin.notify.store.notifications import tell_unreadable
 from tocsin.notify.store.parking import WaitingRow
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
-from tocsin.pace.causes import ACCOUNT_PACE, DIGEST, PAUSED, QUIET_HOURS, RELEASED_BY_BUDGET, WORDS
+from tocsin.pace.causes import (
+    ACCOUNT_PACE,
+    DIGEST,
+    PAUSED,
+    QUIET_HOURS,
+    RECIPIENT_PACE,
+    RELEASED_BY_BUDGET,
+    WORDS,
+)
 from tocsin.pace.rules import is_paused
 from tocsin.people.numbers import mask_phone
 from tocsin.settings.declared import AUDIENCES
 from tocsin.settings.reader import CurrentSettings, unchanged_settings
+from tocsin.tables.names import is_lid
 from tocsin.timestamps import from_seconds
 
 log = logging.getLogger(__name__)
@@ -295,8 +304,17 @@ class Maintainer:
         if row.cause in FIRST_CONTACT_CODES:
             return not self._is_free(run)
         if row.cause == QUIET_HOURS:
-            return quiet_end(row.account, row.audience, row.recipient, self._settings(), now) is not None
+            return self._is_night(row, now)
+        if row.cause in (RECIPIENT_PACE, DIGEST):
+            return not is_over_by(row.cause, self._settings(), row.account, row.audience, row.parked_at, now)
         return row.cause not in RELEASED_BY_BUDGET or row.due_at <= now + SOON_MS
+
+    def _is_night(self, row: WaitingRow, now: int) -> bool:
+        """Whether it is, where the recipient is, by the quiet hours as they are set now."""
+        place = row.recipient
+        if is_lid(place):
+            place = number_of(place, self._stores.people.find(row.account, place))
+        return quiet_end(row.account, row.audience, place, self._settings(), now) is not None
 
     def _is_free(self, run: _Run) -> bool:
         """Whether first contacts may go now; asked once in a walk."""

@@ -19,6 +19,7 @@ from tocsin.notify.content import Edit, File, Quote, Text, Withheld
 from tocsin.notify.notification import TICKET_DIGEST, Notification, State, guessable_id
 from tocsin.notify.texts.formatting import shortened
 from tocsin.notify.texts.new_number import with_new_number
+from tocsin.pace.rules import MIN_DIGEST
 from tocsin.settings.declared import DIGEST_SIZE, NEW_NUMBER_SINCE, QUOTE_FIRST_MESSAGE, UPDATES_AS
 from tocsin.tables.names import message_id_of
 
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from tocsin.settings.values import Settings
 
 EDITS = frozenset({"TicketUpdated"})
-
-MIN_DIGEST = 2
-"""Below that the setting `digest-size` means none."""
 
 FIRST_EVENTS = frozenset({"TicketCreated"})
 
@@ -56,8 +54,7 @@ def placed(notification: Notification, stores: Stores, settings: Settings) -> No
     Planned a second time, it stays what it was the first time.
     """
     text, account, audience = notification.content, notification.account, notification.audience
-    quotes = settings.value(QUOTE_FIRST_MESSAGE, account=account, audience=audience)
-    digests = settings.value(DIGEST_SIZE, account=account, audience=audience) >= MIN_DIGEST
+    quotes, digests = _quoted_is(notification, settings)
     edits = settings.value(UPDATES_AS, account=account, audience=audience) == EDIT
     since = moved_at(notification, settings)
     if not isinstance(text, Text) or not (quotes or edits or digests or since):
@@ -71,7 +68,21 @@ def placed(notification: Notification, stores: Stores, settings: Settings) -> No
     if since and _is_news(notification, stores.threads.get(notification), since):
         text = replace(text, text=with_new_number(text.text, notification.language))
         notification = replace(notification, content=text)
-    thread = stores.threads.follow(notification)
+    return _quoting(notification, text, stores.threads.follow(notification), stores, settings)
+
+
+def _quoted_is(notification: Notification, settings: Settings) -> tuple[bool, bool]:
+    """Return whether later messages quote the first one, and whether they quote a digest that said it."""
+    about = {"account": notification.account, "audience": notification.audience}
+    quotes = settings.value(QUOTE_FIRST_MESSAGE, **about)
+    return quotes, settings.value(DIGEST_SIZE, **about) >= MIN_DIGEST
+
+
+def _quoting(
+    notification: Notification, text: Text, thread: Thread, stores: Stores, settings: Settings
+) -> Notification:
+    """Return the text with a quote of what said its ticket first, where that is to be quoted."""
+    quotes, digests = _quoted_is(notification, settings)
     first = stores.notifications.get(thread.first) if quotes or digests else None
     if first is None or first.id == notification.id or first.state in LOST:
         return notification
@@ -113,9 +124,18 @@ def _edit_of_last(
     return edit if fresh or stores.notifications.get(edit.id) is not None else None
 
 
-def as_message(edit: Notification, content: Edit) -> Notification:
-    """Return the message in the place of an edit that comes too late: under the id that it would have had
+def in_place_of(edit: Notification, content: Edit, stores: Stores, settings: Settings) -> Notification:
+    """Return the message in the place of an edit that comes too late, with the quote that it would have had
     without edits."""
+    message, thread = as_message(edit, content), stores.threads.get(edit)
+    text = message.content
+    if thread is None or not isinstance(text, Text):
+        return message
+    return _quoting(message, text, thread, stores, settings)
+
+
+def as_message(edit: Notification, content: Edit) -> Notification:
+    """Return what an edit says as a message, under the id that it would have had without edits."""
     about = (edit.account, edit.ticket_id, edit.event_type, edit.revision, edit.audience, edit.recipient)
     return replace(
         edit,

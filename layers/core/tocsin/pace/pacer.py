@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from tocsin.pace.causes import ACCOUNT_PACE, DIGEST, FIRST_CONTACT_PACE, RECIPIENT_PACE
 from tocsin.pace.ledger import Ledger
-from tocsin.pace.rules import Rules
+from tocsin.pace.rules import MIN_DIGEST, Rules
 from tocsin.pace.warm_up import grown, part_of
 from tocsin.pace.window import DAY, Window
 
@@ -150,7 +150,7 @@ class Pacer:
         return None
 
     def _digest(self, message: Message, recipient: _Recipient, rules: Rules, now: float) -> Hold | None:
-        if message.urgent or not message.digestible or rules.digest_size < 2:
+        if message.urgent or not message.digestible or rules.digest_size < MIN_DIGEST:
             return None
         if now < recipient.collecting:
             return Hold(DIGEST, recipient.collecting)

@@ -22,6 +22,9 @@ from tocsin.settings.values import Settings
 
 PAUSED_VALUE = "paused"
 
+MIN_DIGEST = 2
+"""Below that the setting `digest-size` means none."""
+
 
 class Rules(NamedTuple):
     """Budgets are those of a grown account; `percent_at_first` of them is what a new one has. `spacing`,
