@@ -12,12 +12,20 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from tocsin.accounts.operator_requests import Control, read_control, request, withdraw
-from tocsin.accounts.passkey import CHALLENGED, LinkedPhone, PasskeyStep
+from tocsin.accounts.operator_requests import (
+    Control,
+    Request,
+    give_passkey_answer,
+    read_control,
+    request,
+    withdraw,
+)
+from tocsin.accounts.passkey import LinkedPhone, PasskeyAnswer, PasskeyStep
 from tocsin.accounts.state import CAN_SEND, LINK_LOST, LOGGED_IN, PAIRED, AccountState
 from tocsin.timestamps import from_seconds
 from tocsin_console import qr
 from tocsin_console.audit import note
+from tocsin_console.carrier import Carrier
 from tocsin_console.connection import Connection, look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, Interrupted, TimedOut
@@ -41,9 +49,13 @@ CEREMONY_SECONDS = 900
 ROWS_BELOW = 6
 """Lines of a terminal that stand below a QR code."""
 
-ENDLESS = (
-    "the passkey ceremony came to no end in time; if its connector was replaced meanwhile, the attempt died"
-    " with it. Run 'tocsin pair' again"
+STEP_SECONDS = 360
+"""For each later step of it, which the connector gives five minutes at most."""
+
+ENDLESS = "the passkey ceremony came to no end in time. Run 'tocsin pair' again"
+GONE = (
+    "the connector that was linking the account is gone, and the attempt with it; a code that was scanned, or"
+    " an answer of the passkey, is of no use any more. Run 'tocsin pair' again"
 )
 STOPPED = "stopped: the connector was told to drop the attempt, and nothing is linked"
 NO_CONNECTOR = "no connector is running for this account (yet); waiting for one"
@@ -196,9 +208,20 @@ def codes(
         yield from _answers(deployment, account, wait_seconds, sleep, clock)
         note(deployment, f"linked the account {account}", clock=clock)
     except BaseException:
-        # Nobody looks any more, so no connector that comes later is to offer a code.
+        # Nobody looks any more, so no connector that comes later is to offer a code, and what is under way
+        # with a passkey must not link behind the operator's back.
         withdraw(table, account, asked)
+        _drop_ceremony(deployment, account, asked)
         raise
+
+
+def _drop_ceremony(deployment: Deployment, account: str, asked: Request) -> None:
+    """Tell the connector to drop the passkey ceremony, if there is one, and nobody asked since."""
+    table, sealer = deployment.keys_table, deployment.sealer
+    control = read_control(table, account, sealer)
+    if control.passkey is not None and control.requested_at == asked.requested_at:
+        given = PasskeyAnswer(control.passkey.ceremony)
+        give_passkey_answer(table, sealer, account, given, os.urandom(12))
 
 
 def _answers(
@@ -210,8 +233,8 @@ def _answers(
 ) -> Generator[Offer, None, None]:
     """What the connector answers, as it comes. Raises as `codes`."""
     table, sealer = deployment.keys_table, deployment.sealer
-    lit = False
-    began, shown, hinted, ceremony = clock(), None, "", ""
+    lit, carrier = False, Carrier()
+    began, shown, hinted, ceremony, stage = clock(), None, "", "", ""
     give_up = began + wait_seconds
     while True:
         control, connection = read_control(table, account, sealer), look(table, account, clock)
@@ -219,10 +242,15 @@ def _answers(
             return
         if control.state == AccountState.UNPAIRED and control.message:
             raise ConsoleError(f"the account wasn't linked: {control.message}")
+        if control.request is None:
+            carrier.see(connection, clock())
+        if carrier.is_replaced(connection) or (control.passkey is not None and carrier.is_gone(clock())):
+            raise ConsoleError(GONE)
         if (step := control.passkey) is not None:
-            if step.step == CHALLENGED and step.ceremony != ceremony:
-                give_up = max(give_up, clock() + CEREMONY_SECONDS)
-            shown = ceremony = step.ceremony
+            if (step.ceremony, step.step) != (ceremony, stage):
+                seconds = CEREMONY_SECONDS if step.ceremony != ceremony else STEP_SECONDS
+                give_up = max(give_up, clock() + seconds)
+            shown, ceremony, stage = step.ceremony, step.ceremony, step.step
             yield step
             sleep(POLL_SECONDS)
             if clock() > give_up:

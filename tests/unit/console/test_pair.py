@@ -148,6 +148,22 @@ def test_a_code_whose_connector_died_is_taken_from_the_screen_at_its_end(
     assert [offer for offer in seen if not isinstance(offer, Hint)] == [Code("code", NOW + 40), Void()]
 
 
+def test_a_code_whose_account_went_to_another_connector_is_said_to_be_dead(
+    fake: FakeDeployment, connector: Connector
+) -> None:
+    """Nobody goes on with the request, which was taken up."""
+    others: list[Connector] = []
+
+    def leaves() -> None:
+        connector.keeper.release(ACCOUNT, connector.epoch)
+        others.append(fake.connector("c2"))
+        others[0].says("unpaired", "link it: tocsin pair")
+
+    with pytest.raises(ConsoleError) as ended:
+        offered(fake, lambda: connector.answers(qr="code", qr_expires_at=NOW + 60), leaves)
+    assert str(ended.value) == pair.GONE
+
+
 def test_what_no_connector_took_up_is_withdrawn_with_the_command(fake: FakeDeployment) -> None:
     with pytest.raises(ConsoleError):
         offered(fake)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from tests.support.fake_deployment import ACCOUNT, NOW, Connector, FakeDeployment, Said, Script
 from tests.support.passkey_ceremony import CHALLENGE, PASSKEY
-from tocsin.accounts.operator_requests import take_passkey_answer
+from tocsin.accounts.operator_requests import request, take_passkey_answer
 from tocsin.accounts.passkey import (
     CHALLENGED,
     COMPARE,
@@ -269,21 +270,113 @@ def test_an_answer_in_a_file_links_the_account(
     ]
 
 
+class Living(Script):
+    """As a script, while the connector's heart beats. `later`: what happens once so many seconds are over."""
+
+    def __init__(self, connector: Connector, *steps: Callable[[], object]) -> None:
+        super().__init__(list(steps))
+        self._connector = connector
+        self.later: dict[float, Callable[[], object]] = {}
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        self._connector.fake.now = self.now
+        self._connector.keeper.beat()
+        for at in [at for at in self.later if self.now - NOW >= at]:
+            self.later.pop(at)()
+
+
+def paired_by(script: Script, fake: FakeDeployment, said: Said, tmp_path: Path, *, wait: float = 30) -> None:
+    pair.pair(
+        fake.deployment,
+        ACCOUNT,
+        wait_seconds=wait,
+        output=said.output,
+        wishes=pair.Wishes(assertion=str(tmp_path / "never")),
+        sleep=script.sleep,
+        clock=script.clock,
+    )
+
+
 def test_a_ceremony_has_fifteen_minutes_whatever_the_wish_waits(
     fake: FakeDeployment, connector: Connector, said: Said, tmp_path: Path
 ) -> None:
-    script = Script([lambda: connector.answers(passkey=CHALLENGE_STEP)])
+    script = Living(connector, lambda: connector.answers(passkey=CHALLENGE_STEP))
     with pytest.raises(TimedOut):
-        pair.pair(
-            fake.deployment,
-            ACCOUNT,
-            wait_seconds=30,
-            output=said.output,
-            wishes=pair.Wishes(assertion=str(tmp_path / "never")),
-            sleep=script.sleep,
-            clock=script.clock,
-        )
+        paired_by(script, fake, said, tmp_path)
     assert 900 <= script.now - NOW < 905
+
+
+def test_whoever_compares_codes_late_has_the_time_that_the_connector_gives(
+    fake: FakeDeployment, connector: Connector
+) -> None:
+    compare = PasskeyStep("one", COMPARE, NOW + 1150, code="ABCD-EFGH")
+    script = Living(connector, lambda: connector.answers(passkey=CHALLENGE_STEP))
+    script.later = {
+        850: lambda: connector.answers(passkey=compare),
+        1100: lambda: connector.answers("connecting"),
+    }
+    offers = list(
+        pair.codes(fake.deployment, ACCOUNT, wait_seconds=30, sleep=script.sleep, clock=script.clock)
+    )
+    assert offers[-1] == compare
+    assert script.now - NOW == 1100
+
+
+def test_a_ceremony_whose_time_is_over_is_dropped_at_the_connector(
+    fake: FakeDeployment, connector: Connector, said: Said, tmp_path: Path
+) -> None:
+    """Else the phone could be linked later, and nobody would look."""
+    with pytest.raises(TimedOut):
+        paired_by(Living(connector, lambda: connector.answers(passkey=CHALLENGE_STEP)), fake, said, tmp_path)
+    assert given(fake) == PasskeyAnswer("one")
+
+
+def test_a_ceremony_that_another_operator_asked_for_since_is_left_alone(
+    fake: FakeDeployment, connector: Connector, said: Said, tmp_path: Path
+) -> None:
+    def another_asks() -> None:
+        deployment = fake.deployment
+        request(deployment.keys_table, deployment.sealer, ACCOUNT, "pair", NOW + 9, os.urandom(12))
+        connector.answers(passkey=CHALLENGE_STEP)
+
+    with pytest.raises(TimedOut):
+        paired_by(Living(connector, another_asks), fake, said, tmp_path)
+    assert given(fake) is None
+
+
+def test_a_ceremony_whose_connector_is_gone_ends_within_seconds(
+    fake: FakeDeployment, connector: Connector, said: Said, tmp_path: Path
+) -> None:
+    script = Script([lambda: connector.answers(passkey=CHALLENGE_STEP)])
+    with pytest.raises(ConsoleError) as ended:
+        paired_by(script, fake, said, tmp_path)
+    assert str(ended.value) == pair.GONE
+    assert script.now - NOW < 30
+
+
+def test_a_ceremony_whose_account_went_to_another_connector_ends_at_once(
+    fake: FakeDeployment, connector: Connector, said: Said, tmp_path: Path
+) -> None:
+    """A planned restart: the state in which the next one takes it is not the end yet."""
+    others: list[Connector] = []
+
+    def leaves() -> None:
+        connector.keeper.release(ACCOUNT, connector.epoch)
+        others.append(fake.connector("c2"))
+
+    script = Script(
+        [
+            lambda: connector.answers(passkey=CHALLENGE_STEP),
+            leaves,
+            lambda: None,
+            lambda: others[0].says("unpaired", "link it: tocsin pair"),
+        ]
+    )
+    with pytest.raises(ConsoleError) as ended:
+        paired_by(script, fake, said, tmp_path)
+    assert str(ended.value) == pair.GONE
+    assert script.now - NOW == pytest.approx(2.0)
 
 
 def test_ctrl_c_drops_the_attempt_at_the_connector(
