@@ -139,6 +139,8 @@ class Guide:
             case steps.CHALLENGED:
                 self._challenge(step, until)
                 return
+            case steps.FETCHING:
+                self._say("WhatsApp wants the passkey of this account; asking it for its question …")
             case steps.CONTINUE:
                 self._say(
                     f"Accepted. On the phone, press Continue, before {until}. Keep WhatsApp open there."

@@ -10,10 +10,9 @@ import logging
 import pytest
 
 from tests.support.passkey_world import OWNER, World, at_the_gate
-from tocsin.accounts.passkey import CHALLENGED, COMPARE, CONTINUE, PAIRING, PasskeyStep
+from tocsin.accounts.passkey import CHALLENGED, COMPARE, CONTINUE, FETCHING, PAIRING, PasskeyStep
 from tocsin.accounts.state import AccountState
 from tocsin.connector import passkey as connector_passkey
-from tocsin.connector.pairing import CUT
 from tocsin.connector.passkey import BUSY, ENDS
 from tocsin.tables.keys import control_key
 from tocsin.whatsapp import ceremony
@@ -56,6 +55,17 @@ async def test_the_code_is_hidden_as_soon_as_the_passkey_is_wanted(world: World)
     async with world.pairing():
         await world.scans()
         await world.sees_step(CHALLENGED)
+        control = world.control()
+        assert (control.qr, control.pairing_code) == (None, None)
+
+
+@at_the_gate
+async def test_the_code_is_hidden_even_while_the_question_itself_must_be_asked_for(world: World) -> None:
+    """Its secret is dead already: whoever scanned it then would wait for nothing."""
+    world.fault("silent-options")
+    async with world.pairing():
+        await world.scans()
+        await world.sees_step(FETCHING)
         control = world.control()
         assert (control.qr, control.pairing_code) == (None, None)
 
@@ -221,12 +231,12 @@ ENDINGS = {
     "error-prologue": "refused",
     "error-nonce": "refused",
     "error-request": "refused",
-    "close-options": "cut",
+    "close-options": "connection",
     "close-ref": "connection",
     "close-prologue": "connection",
     "close-nonce": "connection",
     "close-request": "connection",
-    "restart-options": "cut",
+    "restart-options": "connection",
     "restart-ref": "connection",
     "restart-prologue": "connection",
     "restart-nonce": "connection",
@@ -265,7 +275,7 @@ async def test_each_end_is_told_in_words_and_a_new_code_links(world: World, what
         bringing = asyncio.create_task(bring_when_asked(world, late=what == "short-challenge"))
         seen = await world.sees(lambda seen: seen.qr and seen.qr != first)
         bringing.cancel()
-        assert seen.message == (CUT if end == "cut" else f"{ENDS[end]}; to try again, use the new code")
+        assert seen.message == f"{ENDS[end]}; to try again, use the new code"
         assert seen.passkey is None
         await world.scans()
         await world.uses_the_passkey()

@@ -19,6 +19,7 @@ from tocsin.accounts.passkey import (
     CHALLENGED,
     COMPARE,
     CONTINUE,
+    FETCHING,
     PAIRING,
     SENT,
     LinkedPhone,
@@ -111,6 +112,7 @@ def test_enter_alone_shows_the_longer_one_with_a_button(fake: FakeDeployment, sa
 @pytest.mark.parametrize(
     ("step", "words"),
     [
+        (FETCHING, "WhatsApp wants the passkey of this account; asking it for its question …"),
         (CONTINUE, "On the phone, press Continue, before "),
         (COMPARE, "Does the phone show the same one?"),
         (PAIRING, "if it shows one, is ABCD-EFGH"),

@@ -27,6 +27,7 @@ from tocsin.whatsapp.events import (
     PasskeyEnded,
     PasskeyRequested,
     PasskeySent,
+    PasskeyWanted,
     QrOffered,
     StreamEnded,
 )
@@ -184,7 +185,7 @@ def test_an_assertion_without_a_challenge_is_refused() -> None:
     ],
 )
 def test_options_that_are_no_use_are_fetched(gate: Gate, content: bytes) -> None:
-    assert gate.challenges(content=content) == []
+    assert gate.challenges(content=content) == [PasskeyWanted(NOW + 30)]
     request = gate.asked()
     assert (request.attrs["type"], request.attrs["xmlns"]) == ("get", "md")
     told = gate.answers(request, Node("passkey_request_options", {}, options(CHALLENGE)))

@@ -9,15 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+FETCHING: Final = "fetching"
 CHALLENGED: Final = "challenged"
 SENT: Final = "sent"
 CONTINUE: Final = "continue"
 COMPARE: Final = "compare"
 PAIRING: Final = "pairing"
 
-STEPS: Final = (CHALLENGED, SENT, CONTINUE, COMPARE, PAIRING)
-"""The assertion is wanted; it is on its way; *Continue* is to be pressed on the phone; the codes are to be
-compared; the phone has all that it needs."""
+STEPS: Final = (FETCHING, CHALLENGED, SENT, CONTINUE, COMPARE, PAIRING)
+"""What is to be signed is asked for; the assertion is wanted; it is on its way; *Continue* is to be pressed
+on the phone; the codes are to be compared; the phone has all that it needs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from tocsin.whatsapp.events import (
     PasskeyEnded,
     PasskeyRequested,
     PasskeySent,
+    PasskeyWanted,
     QrOffered,
     StreamEnded,
 )
@@ -200,9 +201,14 @@ class Pairer:
                 self._phone = None
                 await self._hint(f"{why_no_code(number, text)}; scan the QR code instead")
             case (
-                PasskeyRequested() | PasskeySent() | PasskeyAccepted() | PasskeyCode() | PasskeyEnded()
+                PasskeyWanted()
+                | PasskeyRequested()
+                | PasskeySent()
+                | PasskeyAccepted()
+                | PasskeyCode()
+                | PasskeyEnded()
             ) as step:
-                if isinstance(step, PasskeyRequested):
+                if isinstance(step, PasskeyWanted | PasskeyRequested):
                     self._give_up = max(self._give_up, self._context.clock() + CEREMONY_SECONDS)
                 await self._ceremony.on_event(step)
             case PairingHint(reason=reason):

@@ -13,7 +13,16 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from tocsin.accounts.passkey import CHALLENGED, COMPARE, CONTINUE, PAIRING, SENT, PasskeyAnswer, PasskeyStep
+from tocsin.accounts.passkey import (
+    CHALLENGED,
+    COMPARE,
+    CONTINUE,
+    FETCHING,
+    PAIRING,
+    SENT,
+    PasskeyAnswer,
+    PasskeyStep,
+)
 from tocsin.accounts.state import AccountState
 from tocsin.connector.operator import POLL_SECONDS, OperatorRequests
 from tocsin.connector.socket import Line
@@ -25,12 +34,13 @@ from tocsin.whatsapp.events import (
     PasskeyEnded,
     PasskeyRequested,
     PasskeySent,
+    PasskeyWanted,
 )
 from tocsin.whatsapp.reaction import Kind, Reaction
 
 log = logging.getLogger(__name__)
 
-PasskeyEvent = PasskeyRequested | PasskeySent | PasskeyAccepted | PasskeyCode | PasskeyEnded
+PasskeyEvent = PasskeyWanted | PasskeyRequested | PasskeySent | PasskeyAccepted | PasskeyCode | PasskeyEnded
 
 WANTED: Final = (
     "WhatsApp wants the passkey of this account: run 'tocsin pair' of this version to bring it. If nobody"
@@ -93,6 +103,10 @@ class PasskeyCeremony:
     async def on_event(self, event: PasskeyEvent) -> None:
         """Show the operator what follows from an event of the connection."""
         match event:
+            case PasskeyWanted(expires_at=expires_at):
+                self.begun += not self.running
+                self.ended = self._challenge = None
+                await self._show(FETCHING, expires_at, fresh=True)
             case PasskeyRequested(options=options, expires_at=expires_at):
                 self.begun += not self.running
                 self.ended, self._challenge = None, event

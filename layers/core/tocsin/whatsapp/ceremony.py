@@ -29,6 +29,7 @@ from tocsin.whatsapp.events import (
     PasskeyEnded,
     PasskeyRequested,
     PasskeySent,
+    PasskeyWanted,
 )
 from tocsin.whatsapp.iq import IqRefused, checked
 from tocsin.whatsapp.node import Node
@@ -146,7 +147,7 @@ class Ceremony:
             return self._challenged(passkey.options_in(node), now)
         except InvalidStanza:
             self._go(_S.FETCHING, now + ANSWER_SECONDS)
-            return Then(ask=self._ask(passkey.options_request(), self._fetched))
+            return Then([PasskeyWanted(self._deadline)], self._ask(passkey.options_request(), self._fetched))
 
     def on_refresh(self) -> None:
         """The server retired our secret. From the prologue on the phone goes by the one that we will send."""

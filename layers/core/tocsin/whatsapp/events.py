@@ -39,6 +39,14 @@ class PairingCodeRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class PasskeyWanted:
+    """WhatsApp wants the account's passkey and didn't say what is to be signed, so it is asked until
+    `expires_at`: hide the QR code, and whatever was to be signed before."""
+
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class PasskeyRequested:
     """WhatsApp wants the account's passkey: hide the QR code, have `options` signed before `expires_at`, and
     hand the assertion over. It is secret like the QR. A second one replaces the first."""
@@ -197,6 +205,7 @@ Event = (
     QrOffered
     | PairingCodeOffered
     | PairingCodeRefused
+    | PasskeyWanted
     | PasskeyRequested
     | PasskeySent
     | PasskeyAccepted
