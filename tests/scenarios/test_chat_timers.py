@@ -66,12 +66,15 @@ def timed(text: str, seconds: int, at: int) -> Message:
     return with_timer(Message(conversation=text), Timer(seconds, at))
 
 
-def history(seconds: int, at: int) -> Message:
+def history(seconds: int, at: int, name: str = "1234@lid", **pair: str) -> Message:
+    """`name`: of the chat; `pair`: what the piece tells beside of who that is."""
     import zlib
 
     chunk = HistorySync()
+    if pair:
+        chunk.phone_number_to_lid.add(**pair)
     chat = chunk.conversations.add()
-    chat.id, chat.ephemeral_expiration, chat.ephemeral_setting_timestamp = "1234@lid", seconds, at
+    chat.id, chat.ephemeral_expiration, chat.ephemeral_setting_timestamp = name, seconds, at
     message = Message()
     message.protocol.type = 5
     message.protocol.history_sync_notification.sync_type = 0
@@ -99,6 +102,24 @@ def test_history_tells_it_in_milliseconds(wired: WiredFunctions) -> None:
     plain = history(DAY, SET_AT * 1000).SerializeToString()
     wired.receive(wrapped(phone, wired.paired.own, "H1", phone.encrypt(plain)))
     assert told(wired, 2) == Timer(DAY, SET_AT)
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["who it is stands beside", "who it is is known"])
+def test_history_may_name_the_chat_by_number(wired: WiredFunctions, beside: bool) -> None:
+    """So do phones whose chats haven't moved to LIDs yet."""
+    phone, number = wired.paired.own.devices[0], str(wired.siti.pn)
+    pair = {"pn_jid": number, "lid_jid": str(wired.siti.user)} if beside else {}
+    plain = history(DAY, SET_AT, number, **pair).SerializeToString()
+    wired.receive(wrapped(phone, wired.paired.own, "H1", phone.encrypt(plain)))
+    assert told(wired, 2) == Timer(DAY, SET_AT)
+
+
+def test_history_of_a_number_that_nobody_knows_is_left(wired: WiredFunctions) -> None:
+    phone = wired.paired.own.devices[0]
+    asked = len(wired.network.queries)
+    plain = history(DAY, SET_AT, "6299@s.whatsapp.net").SerializeToString()
+    wired.receive(wrapped(phone, wired.paired.own, "H1", phone.encrypt(plain)))
+    assert len(wired.network.queries) == asked, "a piece of history names hundreds"
 
 
 ENDS = {

@@ -259,6 +259,14 @@ def test_a_reinstalled_contact_gets_ours_again_as_of_its_time(wired: WiredFuncti
     assert issued(wired) == [f"privacy 1234@lid {NOW}"] * 2
 
 
+def test_the_history_may_name_the_chat_of_a_token_by_a_number_that_is_known(wired: WiredFunctions) -> None:
+    wired.tell(1)
+    chunk = HistorySync()
+    chunk.conversations.add(id=str(wired.siti.pn), tc_token=TOKEN, tc_token_timestamp=NOW - 5)
+    own_phone_tells(wired, chunk)
+    assert wired.paired.keys.contacts.trust(OWN, SITI).token == TOKEN
+
+
 def test_what_the_history_tells_of_tokens_is_kept(wired: WiredFunctions) -> None:
     wired.tell(1)
     wired.network.issued.clear()
@@ -267,7 +275,8 @@ def test_what_the_history_tells_of_tokens_is_kept(wired: WiredFunctions) -> None
         id=SITI, tc_token=TOKEN, tc_token_timestamp=NOW - 5, tc_token_sender_timestamp=NOW - 9
     )
     chunk.conversations.add(id="5555@lid", tc_token=b"", tc_token_timestamp=NOW)
-    chunk.conversations.add(id=str(wired.siti.pn), tc_token=b"of a number", tc_token_timestamp=NOW)
+    nobody_s = "6299@s.whatsapp.net"
+    chunk.conversations.add(id=nobody_s, tc_token=b"of a number", tc_token_timestamp=NOW)
     own_phone_tells(wired, chunk)
     assert wired.paired.keys.contacts.trust(OWN, SITI) == (TOKEN, NOW - 5, NOW - 9)
     wired.tell(2)

@@ -20,6 +20,15 @@ def test_history_yields_addresses_and_names() -> None:
     assert history.push_names == {"628111@s.whatsapp.net": "Alice"}
 
 
+def test_a_token_in_a_chat_that_is_named_by_number_is_that_of_its_lid() -> None:
+    chunk = pb.HistorySync()
+    chunk.phone_number_to_lid.add(pn_jid="628111@s.whatsapp.net", lid_jid="2@lid")
+    for name in ("628111@s.whatsapp.net", "628222@s.whatsapp.net"):
+        chunk.conversations.add(id=name, tc_token=b"t", tc_token_timestamp=7)
+    found = history_of(zlib.compress(chunk.SerializeToString())).entrusted
+    assert [str(one.user) for one in found] == ["2@lid", "628222@s.whatsapp.net"]
+
+
 @pytest.mark.parametrize("data", [b"", b"junk", zlib.compress(b"\xff\xff"), zlib.compress(b"x" * 500)[:-3]])
 def test_a_damaged_history_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidStanza):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,10 +30,10 @@ class AddressPair:
 
 @dataclass(frozen=True, slots=True)
 class Entrusted:
-    """A privacy token of the contact `lid` (bare), issued at `at`; `issued_at`: when we issued ours, 0 if
-    never. Unix seconds."""
+    """A privacy token of the contact `user` (bare; the number only where the chunk tells no LID of it),
+    issued at `at`; `issued_at`: when we issued ours, 0 if never. Unix seconds."""
 
-    lid: JID
+    user: JID
     token: bytes = field(repr=False)
     at: int
     issued_at: int
@@ -40,7 +41,8 @@ class Entrusted:
 
 @dataclass(frozen=True, slots=True)
 class TimedChat:
-    """A chat with a timer. `jid`: the person's LID (bare), or a group's."""
+    """A chat with a timer. `jid`: the person's (bare; the number only where the chunk tells no LID of it), or
+    a group's."""
 
     jid: JID
     timer: Timer
@@ -74,32 +76,41 @@ def history_of(compressed: bytes) -> History:
     named = [(one.pn_jid, one.lid_jid) for one in chunk.phone_number_to_lid]
     for chat in chunk.conversations:
         named += [(chat.pn_jid or chat.id, chat.lid_jid or chat.id)]
-    pairs = (pair for pn, lid in named if (pair := _pair(pn, lid)) is not None)
+    pairs = tuple(dict.fromkeys(pair for pn, lid in named if (pair := _pair(pn, lid)) is not None))
+    lids = {pair.pn: pair.lid for pair in pairs}
     names = ((readable(one.id), readable(one.push_name)) for one in chunk.push_names)
     salt = chunk.nct_salt if 0 < len(chunk.nct_salt) <= MAX_SALT_BYTES else None
     return History(
-        tuple(dict.fromkeys(pairs)),
+        pairs,
         {jid: name for jid, name in names if jid and name},
-        tuple(one for chat in chunk.conversations if (one := _entrusted(chat)) is not None),
+        tuple(one for chat in chunk.conversations if (one := _entrusted(chat, lids)) is not None),
         salt,
-        tuple(timed for chat in chunk.conversations if (timed := _timed(chat)) is not None),
+        tuple(timed for chat in chunk.conversations if (timed := _timed(chat, lids)) is not None),
     )
 
 
-def _entrusted(chat: HistorySync.Conversation) -> Entrusted | None:
-    lid = jid_in(chat.lid_jid or chat.id)
-    if lid is None or lid.server != LID or not 0 < len(chat.tc_token) <= MAX_TOKEN_BYTES:
+def _with(chat: HistorySync.Conversation, lids: Mapping[JID, JID]) -> JID | None:
+    """Whom or which group a chat is with. Phones whose chats haven't moved to LIDs name the number."""
+    jid = jid_in(chat.lid_jid or chat.id)
+    return None if jid is None else lids.get(jid, jid)
+
+
+def _entrusted(chat: HistorySync.Conversation, lids: Mapping[JID, JID]) -> Entrusted | None:
+    user = _with(chat, lids)
+    if user is None or user.server not in (LID, PN) or not 0 < len(chat.tc_token) <= MAX_TOKEN_BYTES:
         return None
     if not 0 < chat.tc_token_timestamp <= MAX_NUMBER:
         return None
     issued_at = chat.tc_token_sender_timestamp
-    return Entrusted(lid, chat.tc_token, chat.tc_token_timestamp, issued_at if issued_at <= MAX_NUMBER else 0)
+    return Entrusted(
+        user, chat.tc_token, chat.tc_token_timestamp, issued_at if issued_at <= MAX_NUMBER else 0
+    )
 
 
-def _timed(chat: HistorySync.Conversation) -> TimedChat | None:
-    jid = jid_in(chat.lid_jid or chat.id)
+def _timed(chat: HistorySync.Conversation, lids: Mapping[JID, JID]) -> TimedChat | None:
+    jid = _with(chat, lids)
     timer = told(chat.ephemeral_expiration, chat.ephemeral_setting_timestamp)
-    if jid is None or timer is None or not timer.seconds or jid.server not in (LID, GROUP):
+    if jid is None or timer is None or not timer.seconds or jid.server not in (LID, PN, GROUP):
         return None
     return TimedChat(jid, timer)
 

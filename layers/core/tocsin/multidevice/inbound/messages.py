@@ -61,7 +61,7 @@ from tocsin.whatsapp.content import (
 )
 from tocsin.whatsapp.errors import InvalidStanza, WireError
 from tocsin.whatsapp.history import History, history_of
-from tocsin.whatsapp.jid import JID
+from tocsin.whatsapp.jid import JID, PN
 from tocsin.whatsapp.message import Enc, InboundMessage, parse_message
 from tocsin.whatsapp.node import Node
 from tocsin.whatsapp.receipts import (
@@ -319,11 +319,16 @@ class Messages:
         for pair in history.pairs[:MAX_OF_HISTORY]:
             account.learn(pair.pn, pair.lid)
         for one in history.entrusted[:MAX_OF_HISTORY]:
-            kept = account.keys.contacts.keep_token(account.own_user, str(one.lid), one.token, one.at)
+            user = _name_of(account, one.user)
+            if user is None:
+                continue
+            kept = account.keys.contacts.keep_token(account.own_user, user, one.token, one.at)
             if kept and one.issued_at:
-                account.keys.contacts.note_issued(str(one.lid), one.issued_at)
-        for chat in history.timers[:MAX_OF_HISTORY]:
-            self._timers.note(account, str(chat.jid), ChatTimer(chat.timer.seconds, chat.timer.at))
+                account.keys.contacts.note_issued(user, one.issued_at)
+        for timed in history.timers[:MAX_OF_HISTORY]:
+            chat = _name_of(account, timed.jid)
+            if chat is not None:
+                self._timers.note(account, chat, ChatTimer(timed.timer.seconds, timed.timer.at))
         if history.salt is not None:
             account.keys.contacts.save_salt(account.own_user, history.salt)
 
@@ -373,6 +378,15 @@ def _was_read(message: InboundMessage, reports: Sequence[Report]) -> bool:
     return message.is_group and any(
         report.outcome in read and report.cause not in ("sender-key", *PAIRWISE) for report in reports
     )
+
+
+def _name_of(account: Account, jid: JID) -> str | None:
+    """The name under which what history tells of a chat is kept: a number counts for the LID whose it is.
+    None if that isn't known, or the number went to somebody else; nobody is asked about hundreds of them."""
+    if jid.server != PN:
+        return str(jid)
+    known = account.keys.contacts.known(str(jid))
+    return known.lid if known is not None and known.moved_to is None else None
 
 
 def _take_sender_key(
