@@ -17,6 +17,8 @@ HANG = 4
 """How far the further lines of one are set in, beyond where it begins itself."""
 LEAST_PROSE_CELLS = 30
 """In less, sentences are hard to read."""
+WRAPPED_LINES = 5
+"""Of one word that is folded at a time: `wcwidth.wrap` takes as long as the square of its length."""
 
 
 def lines(heads: Sequence[str], rows: Sequence[Sequence[str]], columns: int | None) -> list[str]:
@@ -38,7 +40,9 @@ def broken(line: str, columns: int) -> list[str]:
     hang = min(begin + HANG, columns - LEAST_CELLS)
     for column in re.finditer(rf"(?<=\S){GAP}+(?=\S)", line):
         at = cells(line[: column.end()])
-        hang = at if columns - at >= LEAST_PROSE_CELLS else hang
+        if columns - at < LEAST_PROSE_CELLS:
+            break
+        hang = at
     return list(
         wcwidth.wrap(
             line,
@@ -99,4 +103,6 @@ def _folded(text: str, width: int) -> list[str]:
         return [text]
     import wcwidth
 
-    return list(wcwidth.wrap(text, width)) or [""]
+    some = width * WRAPPED_LINES
+    parts = re.sub(rf"(\S{{{some}}})(?=\S)", r"\1\n", text).split("\n")
+    return [line for part in parts for line in wcwidth.wrap(part, width)] or [""]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import wcwidth
 
-from tocsin_console.layout import broken, cells, cut, lines
+from tocsin_console.layout import WRAPPED_LINES, broken, cells, cut, lines
 
 HEADS = ("GROUP", "JID FOR EVENTS", "MEMBERS")
 ROWS = [("Pelanggan", "120363000000000001@g.us", "12"), ("技術者", "120363000000000002@g.us", "3")]
@@ -40,6 +41,24 @@ def test_a_value_that_is_wider_than_the_window_is_folded_and_nothing_is_lost() -
     assert all(cells(line) <= 40 for line in told)
     assert "".join(line[5:] for line in told[:3]) == "b9d8b0e0" * 10
     assert " ".join(line[5:] for line in told[3:]) == long.strip()
+
+
+def test_a_huge_word_is_folded_in_parts_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole, a value of 64 KB would take ten seconds, and one of a megabyte an hour."""
+    longest = 0
+
+    def measured(text: str, width: int) -> list[str]:
+        nonlocal longest
+        longest = max(longest, *map(len, text.split()))
+        return wrap(text, width)
+
+    wrap = wcwidth.wrap
+    monkeypatch.setattr(wcwidth, "wrap", measured)
+    word = "".join(chr(97 + number % 26) for number in range(20_000))
+    told = lines(("ID", "WHY"), [("x", f"first {word} last")], 40)[1:]
+    assert longest <= 36 * WRAPPED_LINES
+    assert all(cells(line) <= 40 for line in told)
+    assert "".join(line[5:] for line in told) == f"first {word} last"
 
 
 @pytest.mark.parametrize(
