@@ -209,3 +209,29 @@ async def test_what_is_not_stored_when_the_account_goes_to_another_connector_is_
     both.forget()
     assert acknowledged in ([], ["message"]), "the receipts queue took nothing"
     assert both.waiting == 0
+
+
+async def test_a_receipt_that_is_refused_for_ever_keeps_no_other_sender_in_mind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ways, "SETTLED_SECONDS", 0.0)
+    queues, stored = RefusingTheFirst(), asyncio.Queue[None]()
+    both = Ways(queues.take_stanzas, queues.take_receipts, Counters())
+    carrying = asyncio.ensure_future(both.run())
+    both.offer(stanza("receipt", SITI), Origin("default", incarnation=1, epoch=0), 1, lambda: None)
+    for number in range(50):
+        sender = f"{1000 + number}@lid"
+        both.offer(stanza("receipt", sender), ORIGIN, 1, lambda: stored.put_nowait(None))
+    for _ in range(50):
+        await asyncio.wait_for(stored.get(), 60)
+    both.offer(stanza("message", BUDI), ORIGIN, 1, lambda: None)
+    assert len(both._pending) + len(both._settled) == 1
+    carrying.cancel()
+    await asyncio.gather(carrying, return_exceptions=True)
+
+
+class RefusingTheFirst(Arrivals):
+    """Its receipts queue refuses the first message of each request."""
+
+    async def take_receipts(self, messages: Sequence[Packed]) -> Mapping[int, bool]:
+        return {0: True}

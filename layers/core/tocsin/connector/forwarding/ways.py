@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from tocsin.connector.forwarding.forwarder import Counters, Forwarder, SendBatch
@@ -30,15 +29,6 @@ MAX_HELD_SECONDS: Final = 10.0
 """How long a message waits for a receipt of its sender that the queue doesn't take."""
 
 
-@dataclass
-class _Reported:
-    """The last receipts of a sender. `pending`: those that the queue doesn't have yet; `at`: when the last
-    one came or, if there is none, when the queue had it."""
-
-    at: float
-    pending: int = 0
-
-
 class Ways:
     """All stanzas of one account on their way to the queues. They share one room, whichever way they go."""
 
@@ -51,7 +41,10 @@ class Ways:
             if send_receipts
             else None
         )
-        self._reported: dict[str, _Reported] = {}
+        self._pending: dict[str, int] = {}
+        """Receipts that the queue doesn't have yet, by sender: no more than there is room for."""
+        self._settled: dict[str, float] = {}
+        """When the queue had the last receipt of a sender; the oldest are in front."""
         self._drains = 0
 
     @property
@@ -73,34 +66,34 @@ class Ways:
 
         if not self._receipts.offer(plain, origin, received_at, stored):
             return False
-        self._note(sender, now, 1)
+        self._pending[sender] = self._pending.get(sender, 0) + 1
         return True
 
     def _hold_for(self, sender: str, now: float) -> float:
-        reported = self._reported.get(sender)
-        if reported is None or self._drains:
+        if self._drains:
             return 0.0
-        return MAX_HELD_SECONDS if reported.pending else reported.at + SETTLED_SECONDS - now
+        if sender in self._pending:
+            return MAX_HELD_SECONDS
+        return self._settled[sender] + SETTLED_SECONDS - now if sender in self._settled else 0.0
 
     def _settle(self, sender: str) -> None:
         """The queue has a receipt of theirs. What is held for the last one goes when that is recorded."""
-        if sender in self._reported:
-            self._note(sender, asyncio.get_running_loop().time(), -1)
-            if not self._reported[sender].pending:
-                self._stanzas.hold_at_most(sender, SETTLED_SECONDS)
-
-    def _note(self, sender: str, now: float, more: int) -> None:
-        # The last one stands last, so the oldest are in front.
-        before = self._reported.pop(sender, None)
-        self._reported[sender] = _Reported(now, max((before.pending if before else 0) + more, 0))
+        if sender not in self._pending:
+            return  # of a socket that is gone
+        self._pending[sender] -= 1
+        if self._pending[sender]:
+            return
+        del self._pending[sender]
+        self._settled.pop(sender, None)
+        self._settled[sender] = asyncio.get_running_loop().time()
+        self._stanzas.hold_at_most(sender, SETTLED_SECONDS)
 
     def _forget_settled(self, now: float) -> None:
-        """Those of whom receipts are pending are as many as there is room for."""
-        while self._reported:
-            oldest = next(iter(self._reported.values()))
-            if oldest.pending or now - oldest.at < SETTLED_SECONDS:
-                break
-            del self._reported[next(iter(self._reported))]
+        while self._settled:
+            sender, at = next(iter(self._settled.items()))
+            if now - at < SETTLED_SECONDS:
+                return
+            del self._settled[sender]
 
     async def progress(self) -> None:
         """Return when the next stanza has left and there is room for another."""
@@ -119,7 +112,8 @@ class Ways:
 
     def forget(self) -> None:
         """Drop what isn't under way: WhatsApp delivers it again."""
-        self._reported.clear()
+        self._pending.clear()
+        self._settled.clear()
         self._stanzas.forget()
         if self._receipts is not None:
             self._receipts.forget()
