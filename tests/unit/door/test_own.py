@@ -122,6 +122,17 @@ def test_a_ticket_with_the_same_key_is_one_event_and_200(open_door: OpenDoor) ->
     assert open_door.events.details == [FULL]
 
 
+def test_a_ticket_written_with_its_members_in_another_order_is_the_same_one(open_door: OpenDoor) -> None:
+    told = {"event": "created", **FULL}
+    turned = {name: told[name] for name in reversed(told)}
+    turned["ticket"] = dict(reversed(FULL["ticket"].items()))
+    answers = [
+        open_door.ask("POST", "/v1/tickets", one, idempotency_key="TCK-1042/1", **bearer(open_door))
+        for one in (told, turned)
+    ]
+    assert [one.status for one in answers] == [202, 200]
+
+
 def test_a_key_of_another_ticket_or_of_a_message_is_its_own(open_door: OpenDoor) -> None:
     told = {"event": "created", **FULL}
     asked = [

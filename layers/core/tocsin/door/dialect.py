@@ -6,6 +6,7 @@ tells; what it wants done, it returns.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -101,8 +102,9 @@ class Tell:
 
     @property
     def digest(self) -> str:
-        """Of what is told: the same key with another digest is a mistake of the caller's."""
-        said = "\0".join(f"{one.detail_type}\0{one.json}" for one in self.entries)
+        """Of what is told: the same key with another digest is a mistake of the caller's. In which order an
+        object names its members says nothing: a caller may write it anew for each try."""
+        said = json.dumps([[one.detail_type, one.detail] for one in self.entries], sort_keys=True)
         return sha256(said.encode(errors="replace")).hexdigest()
 
 
