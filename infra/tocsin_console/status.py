@@ -21,6 +21,7 @@ from tocsin_console.account_names import Named
 from tocsin_console.connection import UNREACHABLE, look
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import NeedsAttention
+from tocsin_console.hook_health import hooks_of
 from tocsin_console.look import depth
 from tocsin_console.output import Output, how_long, json_moment, moment
 
@@ -183,17 +184,27 @@ def show(
     """Print accounts and queues. With `check`, raises NeedsAttention if one of them needs attention."""
     accounts = [account_status(deployment, name, clock) for name in deployment.accounts]
     queues = depths(deployment, clock)
-    output.record({"accounts": [account.to_json() for account in accounts], "queues": queues})
+    hooks = hooks_of(deployment) or []
+    output.record(
+        {
+            "accounts": [account.to_json() for account in accounts],
+            "queues": queues,
+            "webhooks": [hook.to_json() for hook in hooks],
+        }
+    )
     _print_accounts(accounts, output)
     output.say()
     output.table(
         ["QUEUE", "MESSAGES", "IN FLIGHT"], [(name, *found.values()) for name, found in queues.items()]
     )
     troubled = [name for name in REMEDIES if any(queues.get(name, {}).values())]
-    if troubled:
+    sick = [hook for hook in hooks if not hook.well]
+    if troubled or sick:
         output.say()
     for name in troubled:
         output.say(f"{name}: {REMEDIES[name]}")
+    for hook in sick:
+        output.say(f"webhooks: {hook.sentence}; {hook.mend}")
     if check:
         _demand(accounts, troubled)
 

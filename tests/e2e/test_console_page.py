@@ -165,7 +165,7 @@ def begins_unlinked(walk: Walk, deployed: DeployedStack) -> None:
     walk.tab.get_by_text("Unlink this account").click()
     walk.tab.get_by_label("I want that").check()
     walk.press("Unlink default")
-    walk.sees("is unlinked")
+    walk.sees("The account default is unlinked")
     # The connector answers the request, and then tells how it stands; the page is drawn once.
     deployed.wait_for_account("unpaired")
     walk.to("/")

@@ -16,7 +16,7 @@ from tocsin.dynamo.writes import Delete, Put
 from tocsin.tables.notifications import settings_key
 from tocsin_console import doctor
 from tocsin_console.deployment import Deployment
-from tocsin_console.doctor import operation, stack
+from tocsin_console.doctor import OF_STACK
 from tocsin_console.doctor.checks import FaultsFound
 from tocsin_console.output import Output
 
@@ -53,7 +53,7 @@ def nonsense_in_settings(deployment: Deployment) -> Iterator[None]:
 
 def test_each_check_is_carried_out_and_none_finds_a_fault(deployed: DeployedStack) -> None:
     found = examined(deployed)
-    assert list(found) == [check.name for check in (*stack.CHECKS, *operation.CHECKS)]
+    assert list(found) == [check.name for check in OF_STACK]
     # Other tests leave dead letters and errors, and the alarms of this stack tell nobody.
     told = {check: levels(found, check) for check in found if check not in ("dead letters", "logs", "alarms")}
     assert told == {check: {"ok"} for check in told}, found

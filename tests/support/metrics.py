@@ -22,7 +22,7 @@ OF_AWS = {
         "NumberOfMessagesDeleted",
         "NumberOfMessagesSent",
     },
-    "AWS/Lambda": {"Duration", "Errors", "Invocations", "IteratorAge", "Throttles"},
+    "AWS/Lambda": {"Errors", "Invocations", "IteratorAge", "Throttles", "Url5xxCount", "UrlRequestCount"},
     "AWS/DynamoDB": {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"},
     "AWS/ECS": {"CPUUtilization", "MemoryUtilization"},
 }

@@ -1,4 +1,5 @@
-"""`tocsin doctor`: checks before a deployment (`before`) and of a deployed stack (`stack`, `operation`).
+"""`tocsin doctor`: checks before a deployment (`before`) and of a deployed stack (`stack`, `operation`,
+`doors`).
 
 Each check gathers facts from AWS, in a thread of its own and within a bound, and a pure function judges them.
 """
@@ -7,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tocsin_console.deployment import Deployment, Place
-from tocsin_console.doctor import before, checks, operation, stack
+from tocsin_console.doctor import before, checks, doors, operation, stack
 from tocsin_console.doctor.planned import Planned
 from tocsin_console.output import Output
 from tocsin_console.samconfig import read_samconfig
 from tocsin_console.template_defaults import DEFAULTS
 
 S = TypeVar("S")
+
+OF_STACK: Final[Sequence[checks.Check[stack.Deployed]]] = (*stack.CHECKS, *operation.CHECKS, *doors.CHECKS)
+"""All checks of a deployed stack."""
 
 
 def before_deploy(
@@ -46,7 +50,7 @@ def _kept(place: Place) -> dict[str, str]:
 def examine(place: Place, output: Output) -> None:
     """Check a deployed stack. Raises FaultsFound, NotFound, ConsoleError."""
     deployed = stack.Deployed(Deployment.at(place))
-    _tell_all((*stack.CHECKS, *operation.CHECKS), deployed, output)
+    _tell_all(OF_STACK, deployed, output)
 
 
 def _tell_all(all_checks: Sequence[checks.Check[S]], source: S, output: Output) -> None:

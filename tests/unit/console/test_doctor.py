@@ -21,8 +21,8 @@ from tocsin.accounts.limits import FIRST_CONTACTS, Limit, note_limit
 from tocsin.dynamo.writes import Put, Update
 from tocsin.notify.self_test import Result, SelfTest
 from tocsin.tables.keys import heartbeat_key, prekey_key
-from tocsin.tables.notifications import settings_key
-from tocsin_console.doctor import checks, operation, stack
+from tocsin.tables.notifications import hook_key, settings_key
+from tocsin_console.doctor import OF_STACK, checks
 from tocsin_console.doctor.checks import Check, Level
 from tocsin_console.doctor.stack import FUNCTIONS, UNMAPPED, Deployed, judge_mappings
 from tocsin_console.stack_states import STATES, Kind
@@ -39,7 +39,6 @@ RESOURCES = {
     "AWS::ECS::Service": "arn:aws:ecs:eu-west-1:123456789012:service/connector",
     "AWS::Logs::LogGroup": GROUP,
 }
-CHECKS = (*stack.CHECKS, *operation.CHECKS)
 
 
 def a_stack(status: str = "UPDATE_COMPLETE") -> dict[str, Any]:
@@ -105,7 +104,11 @@ def inside(**failed: str) -> Callable[..., Any]:
 
 
 def aged(seconds: float) -> dict[str, Any]:
-    return {"Datapoints": [{"Maximum": seconds}]}
+    return {"Datapoints": [{"Maximum": seconds, "Sum": 0.0}]}
+
+
+def throttled(runs: float) -> dict[str, Any]:
+    return {"Datapoints": [{"Maximum": runs, "Sum": runs}]}
 
 
 class Scene:
@@ -166,6 +169,11 @@ class Scene:
         update = Update(heartbeat_key("c-1"), set={"clock_offset": seconds})
         self.fake.deployment.keys_table.update(update)
 
+    def hook(self, **record: Any) -> None:
+        deployment = self.fake.deployment
+        deployment.outputs["HooksQueueUrl"] = deployment["ReceiptsQueueUrl"]  # type: ignore[index]
+        deployment.outside_table.put(Put(hook_key("h-1"), {"state": "active", **record}))
+
     def forbid_writing(self) -> None:
         def delete(_: object) -> None:
             raise refused("AccessDeniedException", "not authorized to perform: dynamodb:DeleteItem")
@@ -186,7 +194,7 @@ class Scene:
         self.deployed.now += seconds
 
     def examine(self, name: str) -> list[checks.Finding]:
-        return checks.examined(next(check for check in CHECKS if check.name == name), self.deployed)
+        return checks.examined(next(check for check in OF_STACK if check.name == name), self.deployed)
 
 
 Sicken = Callable[[Scene], object]
@@ -320,6 +328,20 @@ FAULTS: list[tuple[str, Sicken, Level, str]] = [
         Level.FAULT,
         "tocsin deploy",
     ),
+    (
+        "throttles",
+        lambda it: it.aws.say(cloudwatch__get_metric_statistics=throttled(40)),
+        Level.WARNING,
+        "get-account-settings",
+    ),
+    ("webhooks", lambda it: it.hook(state="gone"), Level.WARNING, "tocsin hooks resume h-1"),
+    ("webhooks", lambda it: it.hook(state="paused"), Level.WARNING, "tocsin hooks resume h-1"),
+    (
+        "webhooks",
+        lambda it: it.hook(failures=3, last_said="timeout"),
+        Level.WARNING,
+        "tocsin hooks test h-1",
+    ),
 ]
 
 
@@ -329,7 +351,7 @@ def scene(aws: MemoryCloud, monkeypatch: pytest.MonkeyPatch) -> Scene:
     return Scene(aws)
 
 
-@pytest.mark.parametrize("name", [check.name for check in CHECKS])
+@pytest.mark.parametrize("name", [check.name for check in OF_STACK])
 def test_of_a_stack_that_is_well_each_check_passes(scene: Scene, name: str) -> None:
     assert {finding.level for finding in scene.examine(name)} == {Level.OK}
 
@@ -347,10 +369,10 @@ def test_each_finds_its_fault_and_says_what_mends_it(
 
 
 def test_each_check_was_made_to_fail() -> None:
-    assert {name for name, *_ in FAULTS} == {check.name for check in CHECKS}
+    assert {name for name, *_ in FAULTS} == {check.name for check in OF_STACK}
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+@pytest.mark.parametrize("check", OF_STACK, ids=lambda check: check.name)
 def test_one_that_fails_itself_is_unknown_with_its_reason(scene: Scene, check: Check[Deployed]) -> None:
     def refuse(_: Deployed) -> None:
         raise refused("AccessDenied", "you may not look")
@@ -358,6 +380,25 @@ def test_one_that_fails_itself_is_unknown_with_its_reason(scene: Scene, check: C
     [finding] = checks.examined(Check(check.name, refuse, check.judge), scene.deployed)
     assert finding.level is Level.UNKNOWN
     assert "you may not look" in finding.saw
+
+
+def test_what_the_door_refused_is_mended_by_its_own_concurrency(scene: Scene) -> None:
+    scene.aws.say(cloudwatch__get_metric_statistics=throttled(40))
+    [door] = [one for one in scene.examine("throttles") if "receive_webhook" in one.saw]
+    assert "429" in door.means
+    assert "DoorConcurrency" in door.mend
+
+
+@pytest.mark.parametrize("record", [{}, {"failures": 2, "last_said": "500"}])
+def test_a_webhook_that_failed_twice_is_no_warning(scene: Scene, record: dict[str, Any]) -> None:
+    scene.hook(**record)
+    [finding] = scene.examine("webhooks")
+    assert (finding.level, finding.saw) == (Level.OK, "1 webhook, and all take what they are told")
+
+
+def test_a_stack_without_webhooks_says_how_to_have_them(scene: Scene) -> None:
+    [finding] = scene.examine("webhooks")
+    assert (finding.level, "OutcomeHooks=on" in finding.saw) == (Level.OK, True)
 
 
 ASKING = {
@@ -372,6 +413,7 @@ ASKING = {
     "clock": "sts.get_caller_identity",
     "queues": "cloudwatch.get_metric_statistics",
     "from inside": "lambda.invoke",
+    "throttles": "cloudwatch.get_metric_statistics",
 }
 
 
@@ -400,7 +442,7 @@ def test_the_readme_shows_the_checks_that_there_are() -> None:
     shown = text.partition("$ tocsin doctor\nOK ")[2].partition("```")[0]
     lines = f"OK {shown}".splitlines()
     levels = [(line[:8].strip(), line[9:].split("  ")[0]) for line in lines if line[:1].isupper()]
-    assert [name for _, name in levels] == [check.name for check in CHECKS]
+    assert [name for _, name in levels] == [check.name for check in OF_STACK]
     warnings = sum(level == "WARNING" for level, _ in levels)
     assert (lines[-1], warnings) == (f"{len(levels)} ok", 0)
     local = {"ConnectorMode": "external", "HttpDoor": "on", "OutcomeHooks": "on"}
@@ -468,6 +510,6 @@ def test_all_of_them_together_change_nothing_and_sum_up(scene: Scene, said: Said
     scene.aws.say(cloudwatch__describe_alarms=an_alarm(AlarmActions=[]))
     tables = (scene.fake.deployment.keys_table, scene.fake.deployment.outside_table)
     before = [everything_in(table) for table in tables]
-    checks.tell(checks.carry_out(CHECKS, scene.deployed), said.output)
-    assert said.lines[-1] == f"{len(CHECKS) - 1} ok, 1 warning"
+    checks.tell(checks.carry_out(OF_STACK, scene.deployed), said.output)
+    assert said.lines[-1] == f"{len(OF_STACK) - 1} ok, 1 warning"
     assert [everything_in(table) for table in tables] == before

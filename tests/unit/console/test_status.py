@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -11,9 +12,10 @@ from tocsin.accounts.challenge import Challenge, note_challenge
 from tocsin.accounts.limits import Limit, note_limit
 from tocsin.accounts.login_refusal import note_refusal, refusal_of
 from tocsin.accounts.quota import Quota, note_quota
-from tocsin.dynamo.writes import Delete
+from tocsin.dynamo.writes import Delete, Put
 from tocsin.notify.self_test import Result, SelfTest
 from tocsin.tables.keys import heartbeat_key
+from tocsin.tables.notifications import hook_key
 from tocsin_console.errors import NeedsAttention
 from tocsin_console.output import json_moment, moment
 from tocsin_console.status import show
@@ -231,3 +233,44 @@ def test_a_security_check_is_told_for_some_days(fake: FakeDeployment, said: Said
         fake, said
     )
     assert "security check" not in shown(fake, Said(), after=4 * 86400)
+
+
+@pytest.mark.parametrize(
+    ("record", "says", "mend"),
+    [
+        ({"state": "gone"}, "h-1 answered 410 and was switched off", "tocsin hooks resume h-1"),
+        ({"state": "paused"}, "h-1 is paused", "tocsin hooks resume h-1"),
+        ({"failures": 3, "last_said": "timeout"}, "h-1 failed 3 times in a row", "tocsin hooks test h-1"),
+    ],
+)
+def test_a_webhook_that_hears_nothing_is_told_with_what_mends_it(
+    fake: FakeDeployment, said: Said, record: dict[str, Any], says: str, mend: str
+) -> None:
+    with_hook(fake, **record)
+    [line] = [line for line in shown(fake, said).splitlines() if line.startswith("webhooks: ")]
+    assert says in line
+    assert line.endswith(mend)
+
+
+@pytest.mark.parametrize("failures", [0, 2])
+def test_a_webhook_that_is_well_needs_no_word(fake: FakeDeployment, said: Said, failures: int) -> None:
+    with_hook(fake, failures=failures)
+    assert "h-1" not in shown(fake, said)
+
+
+def test_programs_are_told_of_each_webhook(fake: FakeDeployment, told: Said) -> None:
+    with_hook(fake, failures=2, last_said="500")
+    shown(fake, told)
+    [webhook] = told.records[0]["webhooks"]
+    assert (webhook["hook"], webhook["failures"], webhook["last_said"], webhook["well"]) == (
+        "h-1",
+        2,
+        "500",
+        True,
+    )
+
+
+def with_hook(fake: FakeDeployment, **record: Any) -> None:
+    deployment = fake.deployment
+    deployment.outputs["HooksQueueUrl"] = deployment["ReceiptsQueueUrl"]  # type: ignore[index]
+    deployment.outside_table.put(Put(hook_key("h-1"), {"state": "active", **record}))

@@ -175,6 +175,14 @@ def test_a_letter_that_stays_rings_once_and_the_next_one_again() -> None:
     assert [state for _, state in found] == [ALARM, OK, ALARM, OK]
 
 
+@pytest.mark.parametrize("letters", [1, 7])
+def test_a_webhook_that_crashed_and_stays_rings_once(letters: int) -> None:
+    alarm = ALARMS["WebhooksCrashed"]
+    namespace, name, dimensions = metric(alarm)
+    points = [Datapoint(namespace, name, dimensions, letters, START + 60 * at) for at in range(60, MINUTES)]
+    assert [state for _, state in changes(alarm, points, extra=1)] == [ALARM, OK]
+
+
 def dead_letters(minutes: range, number: int = 1) -> list[Datapoint]:
     namespace, name, dimensions = metric(ALARMS["DeadQueues"])
     return [Datapoint(namespace, name, dimensions, number, START + 60 * at + 7) for at in minutes]
@@ -224,7 +232,22 @@ def test_alarms_cost_what_they_tell() -> None:
     webhooks are there only with them."""
     always = [alarm for name, alarm in ALARMS.items() if not name.startswith(("Door", "Webhooks"))]
     assert sum(len(alarm.metrics) for alarm in always) <= 22
-    assert sum(len(alarm.metrics) for alarm in ALARMS.values()) <= 25
+    assert sum(len(alarm.metrics) for alarm in ALARMS.values()) <= 28
+
+
+@pytest.mark.parametrize(
+    ("name", "condition"),
+    [
+        ("DoorErrors", "Door"),
+        ("DoorThrottles", "Door"),
+        ("WebhooksDead", "Hooked"),
+        ("WebhooksAge", "Hooked"),
+        ("WebhooksThrottles", "Hooked"),
+        ("WebhooksCrashed", "HookedOnFargate"),
+    ],
+)
+def test_alarms_of_a_door_are_there_only_with_it(name: str, condition: str) -> None:
+    assert resources("AWS::CloudWatch::Alarm", OBSERVABILITY)[f"{name}Alarm"]["Condition"] == condition
 
 
 @pytest.mark.parametrize("name", sorted(ALARMS))

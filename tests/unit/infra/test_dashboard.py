@@ -45,7 +45,8 @@ NOT_SHOWN = {
         "StanzasUnstored",
     },
     "of one account, which tocsin status shows": {"ColdRecipients", "NewChatsUsed"},
-    "with webhooks only, and an alarm rings": {"WebhooksDead", "WebhooksDeferred", "WebhooksDelivered"},
+    "tocsin hooks deliveries says which, and when": {"WebhooksDeferred"},
+    "of those that are disconnected": {"AccountsUnserved"},
     "hourly upkeep": {
         "DamagedRecords",
         "KeysSetBack",
@@ -64,14 +65,39 @@ MAX_METRICS = 50
 """More cost money even on a dashboard that is free."""
 
 
-def body() -> dict[str, Any]:
-    written = properties("DashboardPage", OBSERVABILITY)["DashboardBody"]["Fn::Sub"]
+DOORS = {"OfDoor": "Door", "OfHooks": "Hooked"}
+"""A part of the dashboard, and the condition under which it is there."""
+
+
+def body(*, without: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """`without`: conditions that don't hold."""
+    written, parts = properties("DashboardPage", OBSERVABILITY)["DashboardBody"]["Fn::Sub"]
+    for name, choice in parts.items():
+        condition, there, absent = choice["Fn::If"]
+        assert condition == DOORS[name]
+        written = written.replace(f"${{{name}}}", absent if condition in without else there["Fn::Sub"])
     found: dict[str, Any] = json.loads(written)
     return found
 
 
 def widgets() -> list[dict[str, Any]]:
     return [widget["properties"] for widget in body()["widgets"]]
+
+
+def titles(*without: str) -> set[str]:
+    return {widget["properties"]["title"] for widget in body(without=frozenset(without))["widgets"]}
+
+
+def test_a_door_has_its_chart_only_where_it_is() -> None:
+    both = titles()
+    assert both - titles("Door") == {"HTTP door"}
+    assert both - titles("Hooked") == {"Outcome webhooks"}
+    assert both - titles("Door", "Hooked") == {"HTTP door", "Outcome webhooks"}
+
+
+@pytest.mark.parametrize("function", ["${DoorFunctionName}", "${HooksFunctionName}"])
+def test_what_lambda_refuses_of_a_door_is_shown(function: str) -> None:
+    assert ("AWS/Lambda", "Throttles", {"FunctionName": function}) in shown()
 
 
 def shown() -> list[tuple[str, str, dict[str, str]]]:

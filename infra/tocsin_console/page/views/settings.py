@@ -16,7 +16,7 @@ from tocsin.settings.kinds import InvalidValue
 from tocsin.settings.values import STACK, Scope
 from tocsin_console import self_test
 from tocsin_console.deployment import Deployment
-from tocsin_console.doctor import operation, stack
+from tocsin_console.doctor import OF_STACK, stack
 from tocsin_console.doctor.checks import Finding, Level, carry_out
 from tocsin_console.errors import ConsoleError
 from tocsin_console.output import Output
@@ -196,7 +196,7 @@ async def doctor(request: web.Request) -> web.Response:
 def examine(site: Site) -> list[tuple[str, Finding]]:
     """What `tocsin doctor` finds."""
     deployed = stack.Deployed(Deployment.at(site.deployment.place))
-    return carry_out((*stack.CHECKS, *operation.CHECKS), deployed)
+    return carry_out(OF_STACK, deployed)
 
 
 async def run(request: web.Request) -> web.Response:
