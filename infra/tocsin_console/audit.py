@@ -7,7 +7,7 @@ masked elsewhere is written down before it is shown.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -31,13 +31,20 @@ class Unwritten(ConsoleError):
 
 
 def note(
-    deployment: Deployment, what: str, *, count: int = 1, clock: Callable[[], float] = time.time
+    deployment: Deployment,
+    what: str,
+    *,
+    count: int = 1,
+    kind: str = "",
+    ids: Iterable[str] = (),
+    clock: Callable[[], float] = time.time,
 ) -> None:
-    """Write down that somebody did something. `what`: without texts and whole numbers; `count`: of how many.
+    """Write down that somebody did something. `what`: without texts and whole numbers; `count`: of how many;
+    `kind`, `ids`: as in `AuditLine`.
 
     It is done by then: if it can't be written down, that is said, and the command goes on."""
     try:
-        write(deployment, what, count=count, clock=clock)
+        write(deployment, what, count=count, kind=kind, ids=ids, clock=clock)
     except Unwritten as refusal:
         complain(f"tocsin: it is done, but {refusal}")
 
@@ -57,10 +64,12 @@ def write(
     *,
     count: int = 1,
     note: str = "",
+    kind: str = "",
+    ids: Iterable[str] = (),
     clock: Callable[[], float] = time.time,
 ) -> Key:
     """Write a line; its key. `note`: what the operator says to it. Raises Unwritten."""
-    line = AuditLine(from_seconds(clock()), operator(deployment), what, count, note)
+    line = AuditLine(from_seconds(clock()), operator(deployment), what, count, note, kind, tuple(ids))
     try:
         return deployment.stores.audit.add(line)
     except (BotoCoreError, ClientError, TableError) as error:
@@ -106,6 +115,8 @@ def list_lines(deployment: Deployment, wanted: Wanted, output: Output, *, most: 
                 "what": line.what,
                 "count": line.count,
                 "note": line.note or None,
+                "kind": line.kind or None,
+                "ids": list(line.ids),
             }
         )
     if not found:

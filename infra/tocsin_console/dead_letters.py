@@ -6,13 +6,15 @@ import difflib
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, TypedDict
 
 from tocsin.notify.content import LOCKED, WITHHELD, Withheld
 from tocsin.notify.letters import UNREADABLE, Letter, superfluous
 from tocsin.notify.malformed import UnreadableRecord, read_record
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.redrive import UNREADABLE_RECORD, Done, Redriver, Selection
+from tocsin.notify.store.audit import LETTERS_DROPPED
 from tocsin_console import masking
 from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
@@ -24,12 +26,6 @@ from tocsin_console.redriven import tell_what_became
 
 ASKS_ABOVE: Final = 20
 """So many are sent again without a question."""
-
-AUDITED: Final = "dead letters: "
-"""How the audit's lines of redrives and drops begin. That of one that was named ends with its id."""
-
-PAGE_DROPPED: Final = f"dropped {AUDITED}"
-"""How the audit's line of a drop on the page begins."""
 
 
 def shown_recipient(recipient: str) -> str:
@@ -280,12 +276,13 @@ def _report(
     output: Output,
 ) -> list[str]:
     """Print what is done with each. Returns which were redriven."""
-    counts, redriven = {"redriven": 0, "dropped": 0, "kept": 0}, []
+    counts = {"redriven": 0, "dropped": 0, "kept": 0}
+    results: list[Done] = []
     try:
         with closing(all_done), output.progress("dead letters") as progress:
             for done in progress.over(all_done):
                 counts[done.would or done.result] += 1
-                redriven += [done.letter.notification] if done.result == "redriven" else []
+                results.append(done)
                 _tell(done, output)
         if selection.notification and not any(counts.values()):
             record = read_record(deployment.stores.notifications, selection.notification)
@@ -297,17 +294,32 @@ def _report(
         did = counts["redriven"] + counts["dropped"]
         if did and not dry_run:
             which = f" ({selection.notification})" if selection.notification else ""
-            note(deployment, f"{AUDITED}{_summed(counts)}{which}", count=did)
-    output.say(f"{'would be: ' if dry_run else ''}{_summed(counts)}")
+            what = f"dead letters: {summed(counts)}{which}"
+            note(deployment, what, count=did, **concerns(results))
+    output.say(f"{'would be: ' if dry_run else ''}{summed(counts)}")
     if dry_run and not selection.notification:
         hidden = redriver.box().hidden
         if hidden:
             output.say(f"about {hidden} more can't be read yet: those that match follow in the real run")
-    return redriven
+    return [done.letter.notification for done in results if done.result == "redriven"]
 
 
-def _summed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{number} {what}" for what, number in counts.items())
+def summed(counts: Mapping[str, int], words: Mapping[str, str] = MappingProxyType({})) -> str:
+    """How many of each result. `words`: what a result is called instead."""
+    return ", ".join(f"{number} {words.get(result, result)}" for result, number in counts.items())
+
+
+class Concerns(TypedDict):
+    """What a line of the audit tells programs."""
+
+    kind: str
+    ids: list[str]
+
+
+def concerns(results: Iterable[Done]) -> Concerns:
+    """Of a line about dead letters: which were dropped."""
+    dropped = [done.letter.notification for done in results if done.result == "dropped"]
+    return {"kind": LETTERS_DROPPED if dropped else "", "ids": dropped}
 
 
 def _tell(done: Done, output: Output) -> None:

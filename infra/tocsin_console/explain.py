@@ -6,7 +6,6 @@ recoveries, replies, changes of identity. What is told of keys are numbers and i
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from tocsin.notify.malformed import MALFORMED, UnreadableRecord, read_record
 from tocsin.notify.notification import Notification, State, request_name
 from tocsin.notify.redrive import UNREADABLE_RECORD
 from tocsin.notify.refused_events import RefusedEvent
+from tocsin.notify.store.audit import LETTERS_DROPPED, MAX_IDS
 from tocsin.notify.waiting import WaitingList
 from tocsin.tables.names import id_of_message
 from tocsin.tables.notifications import SOURCES
@@ -30,8 +30,6 @@ from tocsin_console import masking
 from tocsin_console.arrived import tell_arrived
 from tocsin_console.connection import look
 from tocsin_console.dead_letters import (
-    AUDITED,
-    PAGE_DROPPED,
     shown_recipient,
     shown_refused,
     shown_text,
@@ -52,9 +50,6 @@ _MAX_ID = 1024
 
 MAX_AUDITED = 1000
 """How many of the audit's last lines are searched for who dropped a dead letter."""
-
-_DROPS = re.compile(rf"(?:{AUDITED}|{PAGE_DROPPED})(?:.*, )?(\d+) dropped")
-"""As the command's line says it, and the page's."""
 
 _ID_LENGTH = 18
 _NO_INDEX = frozenset({"ValidationException", "ResourceNotFoundException"})
@@ -204,22 +199,22 @@ def life_of(deployment: Deployment, notification: Notification, clock: Callable[
 
 
 def _dropped(deployment: Deployment, notification: Notification) -> str:
-    """What the audit knows of the drop of its dead letter: who named it, or who dropped some since it failed.
-    Empty if nothing is known, or the audit may not be read."""
+    """What the audit knows of the drop of its dead letter: who did it, or that so many were dropped at once
+    that not all are named. Empty if nothing is known, or the audit may not be read."""
     try:
         lines = islice(deployment.stores.audit.lines(since=notification.failed_at or 0), MAX_AUDITED)
-        drops = [line for line in lines if (found := _DROPS.match(line.what)) and int(found[1])]
+        drops = [line for line in lines if line.kind == LETTERS_DROPPED]
     except ClientError as error:
         if error.response["Error"]["Code"] not in NO_RIGHT:
             raise
         return ""
     for line in drops:
-        if line.what.endswith(f"({notification.id})"):
+        if notification.id in line.ids:
             return f"{line.by or 'an operator'} dropped its dead letter at {moment(line.at)}"
-    if not drops:
+    if not any(len(line.ids) >= MAX_IDS for line in drops):
         return ""
     return (
-        "its dead letter can't be seen; some were dropped since it failed: tocsin audit --what 'dead letters'"
+        "its dead letter can't be seen; many were dropped since it failed: tocsin audit --what 'dead letters'"
     )
 
 

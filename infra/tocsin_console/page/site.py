@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -129,10 +129,12 @@ class Site:
         """Know how the accounts are called: one request a minute, while pages are looked at."""
         await self.soon(_NAMES, FRESH_SECONDS, lambda: self.deployment.names.all(self.deployment.accounts))
 
-    def note(self, what: str, *, count: int = 1, note: str = "") -> None:
+    def note(
+        self, what: str, *, count: int = 1, note: str = "", kind: str = "", ids: Iterable[str] = ()
+    ) -> None:
         """Write down that somebody did something, as `audit.write`. Raises Unwritten: it is done by then."""
         try:
-            audit.write(self.deployment, what, count=count, note=note, clock=self.clock)
+            audit.write(self.deployment, what, count=count, note=note, kind=kind, ids=ids, clock=self.clock)
         except audit.Unwritten as refusal:
             raise audit.Unwritten(f"it is done, but {refusal}") from None
 

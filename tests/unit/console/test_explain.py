@@ -19,7 +19,7 @@ from tocsin.notify.content import Attachment, Edit, File, Quote, Reaction, Text
 from tocsin.notify.notification import Notification, Problem, request_name
 from tocsin.notify.queues import TicketEventsDeadQueue
 from tocsin.notify.redrive import Selection
-from tocsin.notify.store.audit import AuditLine
+from tocsin.notify.store.audit import LETTERS_DROPPED, MAX_IDS, AuditLine
 from tocsin.tables.notifications import notification_key, source_key
 from tocsin_console.errors import NeedsAttention, NotFound, Usage
 from tocsin_console.explain import explain
@@ -430,24 +430,41 @@ def test_who_must_write_first_gets_it_by_itself(functions: WiredFunctions, told:
 # -- a dead letter that was dropped ------------------------------------------------------------------------
 
 
+OTHERS = [f"{number:018x}" for number in range(MAX_IDS)]
+
+
 @pytest.mark.parametrize(
-    ("what", "says"),
+    ("kind", "ids", "says"),
     [
-        ("dead letters: 0 redriven, 1 dropped, 0 kept ({})", "dewi dropped its dead letter at "),
-        ("dead letters: 0 redriven, 9 dropped, 0 kept", "some were dropped since it failed"),
-        ("dropped dead letters: 9 dropped", "some were dropped since it failed"),
-        ("dropped dead letters: 2 left, 9 dropped", "some were dropped since it failed"),
-        ("dropped dead letters: 0 dropped", "others hide it, or it is gone"),
-        ("dead letters: 3 redriven, 0 dropped, 0 kept", "others hide it, or it is gone"),
-        ("sending paused", "others hide it, or it is gone"),
+        (LETTERS_DROPPED, ["{}"], "dewi dropped its dead letter at "),
+        (LETTERS_DROPPED, [OTHERS[0], "{}"], "dewi dropped its dead letter at "),
+        (LETTERS_DROPPED, OTHERS, "many were dropped since it failed"),
+        (LETTERS_DROPPED, OTHERS[:9], "others hide it, or it is gone"),
+        ("another", ["{}"], "others hide it, or it is gone"),
+        ("", [], "others hide it, or it is gone"),
     ],
 )
-def test_of_a_dead_letter_that_is_gone_it_says_what_the_audit_knows(functions, told, what, says):
+def test_of_a_dead_letter_that_is_gone_it_says_what_the_audit_knows(functions, told, kind, ids, says):
     functions.tell(1)
     notification, _ = deaf(functions)
     functions.answer_retries()
     deployment = deployment_of(functions)
     list(deployment.redriver().drop(Selection(notification=notification.id)))
     failed_at = deployment.stores.notifications.get(notification.id).failed_at
-    deployment.stores.audit.add(AuditLine(failed_at + 1, "dewi", what.format(notification.id)))
+    of = tuple(one.format(notification.id) for one in ids)
+    line = AuditLine(failed_at + 1, "dewi", "dropped dead letters", len(of), kind=kind, ids=of)
+    deployment.stores.audit.add(line)
     assert says in record(functions, notification, told)["conclusion"]
+
+
+def test_words_of_a_line_tell_it_nothing(functions, told):
+    """They are for people: a line of before there were kinds says nothing of whose letter was dropped."""
+    functions.tell(1)
+    notification, _ = deaf(functions)
+    functions.answer_retries()
+    deployment = deployment_of(functions)
+    list(deployment.redriver().drop(Selection(notification=notification.id)))
+    failed_at = deployment.stores.notifications.get(notification.id).failed_at
+    what = f"dead letters: 0 redriven, 1 dropped, 0 kept ({notification.id})"
+    deployment.stores.audit.add(AuditLine(failed_at + 1, "dewi", what))
+    assert "others hide it" in record(functions, notification, told)["conclusion"]

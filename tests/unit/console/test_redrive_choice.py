@@ -10,6 +10,7 @@ import pytest
 from tests.support.fake_deployment import NOW, SITI, FakeDeployment, Said, asked, typing
 from tocsin.notify.redrive import Selection
 from tocsin.notify.refused_events import EventSelection
+from tocsin.notify.store.audit import LETTERS_DROPPED
 from tocsin_console import cli
 from tocsin_console.commands.options import past
 from tocsin_console.dead_letters import drop_letters, list_letters, redrive_letters, show_letter
@@ -276,8 +277,16 @@ def test_the_drop_of_one_leaves_a_line_that_names_it(fake: FakeDeployment, said:
     one = fake.failed()
     chosen = Selection(notification=one.id)
     drop_letters(fake.deployment, chosen, dry_run=False, output=said.output, yes=True)
-    [(_, what, _)] = audited(fake)
-    assert what == f"dead letters: 0 redriven, 1 dropped, 0 kept ({one.id})"
+    [line] = fake.deployment.stores.audit.lines()
+    assert line.what == f"dead letters: 0 redriven, 1 dropped, 0 kept ({one.id})"
+    assert (line.kind, line.ids) == (LETTERS_DROPPED, (one.id,))
+
+
+def test_the_drop_of_several_leaves_a_line_that_names_each(fake: FakeDeployment, said: Said) -> None:
+    letters = {fake.failed().id, fake.failed(BUDI).id}
+    drop_letters(fake.deployment, Selection(), dry_run=False, output=said.output, yes=True)
+    [line] = fake.deployment.stores.audit.lines()
+    assert set(line.ids) == letters
 
 
 def test_dropping_leaves_a_line(fake: FakeDeployment, said: Said) -> None:

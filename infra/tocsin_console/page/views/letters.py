@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
@@ -17,7 +17,7 @@ from tocsin.notify.notification import Notification
 from tocsin.notify.redrive import UNREADABLE_RECORD, Done, Redriver, Selection
 from tocsin.notify.refused_events import EventSelection, RefusedEvent
 from tocsin.timestamps import from_seconds
-from tocsin_console.dead_letters import PAGE_DROPPED, shown_recipient, shown_refused
+from tocsin_console.dead_letters import concerns, shown_recipient, shown_refused, summed
 from tocsin_console.errors import NotFound
 from tocsin_console.feed.line import Line, line_of
 from tocsin_console.feed.sifting import AUDIENCES, SPANS, Sieve
@@ -27,6 +27,9 @@ from tocsin_console.page.site import Site, elsewhere, page, refused, site_of, to
 from tocsin_console.reasons import REFUSED_AGAIN, Reason, reason
 
 VERBS: Final = {"redrive": "Send again", "drop": "Drop"}
+WORDS: Final = {"redriven": "sent again", "kept": "left"}
+"""What becomes of a letter, as the page calls it."""
+
 _SHOWN: Final = 200
 _AUDIT_SHOWN: Final = 30
 
@@ -158,22 +161,22 @@ def _job(site: Site, verb: str, rows: Sequence[Row]) -> Job[Done]:
 
     def finish(counts: Counter[str], note: str) -> None:
         did = sum(counts.values()) - counts["kept"]
-        what = "sent dead letters again: " if verb == "redrive" else PAGE_DROPPED
+        what = "sent dead letters again" if verb == "redrive" else "dropped dead letters"
         if did:
-            site.note(f"{what}{_summed(counts)}", count=did, note=note)
+            site.note(f"{what}: {summed(counts, WORDS)}", count=did, note=note, **concerns(made.results))
 
-    job: Job[Done] = Job(VERBS[verb], len(ids), lambda: _steps(redriver, verb, ids), finish)
+    made: Job[Done] = Job(VERBS[verb], len(ids), lambda: _steps(redriver, verb, ids), finish)
     whom = Counter(row.whom for row in rows)
-    job.facts = {
+    made.facts = {
         "people": len(whom),
         "before": sum(row.sent_before for row in rows),
         "verb": verb == "redrive",
     }
     for word, done in _steps(redriver, verb, ids, dry_run=True):
-        job.planned[done.why or word] += 1
-        job.plan.append(done)
-    job.facts["goes"] = verb != "redrive" or any(done.would == "redriven" for done in job.plan)
-    return job
+        made.planned[done.why or word] += 1
+        made.plan.append(done)
+    made.facts["goes"] = verb != "redrive" or any(done.would == "redriven" for done in made.plan)
+    return made
 
 
 def _steps(
@@ -185,11 +188,6 @@ def _steps(
         yield done.result, done
 
 
-def _summed(counts: Mapping[str, int]) -> str:
-    words = {"redriven": "sent again", "dropped": "dropped", "kept": "left"}
-    return ", ".join(f"{count} {words.get(word, word)}" for word, count in counts.items()) or "nothing"
-
-
 async def job(request: web.Request) -> web.Response:
     """How a job stands; for the script of the page, its figures alone."""
     site = site_of(request)
@@ -197,11 +195,18 @@ async def job(request: web.Request) -> web.Response:
     if found is None:
         raise NotFound("this preview is gone, as the console was started anew or it is too old: choose again")
     if request.headers.get("X-Part"):
-        figures = {"mark": found.state, "seen": found.seen, "said": _summed(found.counts)}
+        figures = {"mark": found.state, "seen": found.seen, "said": summed(found.counts, WORDS) or "nothing"}
         return web.json_response(figures)
     results: list[Any] = found.results if found.over else found.plan
     rows = [(_name(one), one) for one in results[:_SHOWN]]
-    return page(request, "job", title=found.title, job=found, rows=rows, summed=_summed(found.counts))
+    return page(
+        request,
+        "job",
+        title=found.title,
+        job=found,
+        rows=rows,
+        summed=summed(found.counts, WORDS) or "nothing",
+    )
 
 
 def _name(done: Done) -> str:
@@ -237,9 +242,9 @@ async def one(request: web.Request) -> web.Response:
             return False, "Nothing was done: it is no dead letter (any more)."
         if found[0].result == "kept":
             return False, f"Nothing was done: {found[0].why}."
-        site.note(f"sent a dead letter again: {identity}")
+        site.note(f"sent a dead letter again: {identity}", **concerns(found))
         why = f": {found[0].why}" if found[0].why else ""
-        return True, f"It is {_summed({found[0].result: 1}).removeprefix('1 ')}{why}."
+        return True, f"It is {WORDS.get(found[0].result, found[0].result)}{why}."
 
     ok, words = await site.work(do)
     return (told if ok else refused)(

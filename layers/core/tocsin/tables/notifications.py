@@ -34,7 +34,7 @@
 | `hours#A`          | H                    | how many were sent, delivered … in hour H                    |
 | `texts`            | `current`            | texts that an operator wrote while the stack runs            |
 | `texts`            | `version#V`          | the same, as version V was written                           |
-| `audit`            | `at#tag`             | what an operator changed, when, and of how many              |
+| `audit`            | `at#tag`             | what an operator changed, when, of how many, and of which    |
 
 `sealed` holds what people wrote, of a notification and of a reply (`notify/store/texts.py`): whoever takes it
 away erases their words and nothing else.

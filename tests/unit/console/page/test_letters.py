@@ -11,6 +11,7 @@ import pytest
 from tests.support.console_page import Answer, Browser, served
 from tests.support.fake_deployment import NOW, FakeDeployment
 from tocsin.notify.notification import State
+from tocsin.notify.store.audit import LETTERS_DROPPED
 from tocsin_console.page.jobs import Job
 from tocsin_console.reasons import REASONS
 
@@ -106,7 +107,9 @@ def test_dropping_is_done_and_written_down(fake: FakeDeployment, browser: Browse
     assert "would be dropped" in page.text
     assert "Done: 1 dropped." in done(browser, way).text
     assert fake.count("DeadLetters") == 0
-    assert next(fake.deployment.stores.audit.lines()).what == "dropped dead letters: 1 dropped"
+    line = next(fake.deployment.stores.audit.lines())
+    assert (line.what, line.kind) == ("dropped dead letters: 1 dropped", LETTERS_DROPPED)
+    assert len(line.ids) == 1
 
 
 def test_what_can_never_be_sent_again_is_not_offered(fake: FakeDeployment, browser: Browser) -> None:

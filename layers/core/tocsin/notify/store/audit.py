@@ -15,17 +15,27 @@ from tocsin.tables.notifications import AUDIT, audit_key
 LATEST: Final = 9_999_999_999_999
 """Beyond every moment that a key can name (ms)."""
 
+LETTERS_DROPPED: Final = "dead-letters-dropped"
+"""Kind of a line by which dead letters were dropped; `ids`: of their notifications."""
+
+MAX_IDS: Final = 200
+"""Of one line; of more, the first ones are kept."""
+
 
 @dataclass(frozen=True)
 class AuditLine:
     """`at`: ms. `by`: who, as AWS calls them; empty if it didn't say. `what`: in words, without texts or
-    whole numbers. `count`: of how many. `note`: what the operator wrote to it."""
+    whole numbers. `count`: of how many. `note`: what the operator wrote to it. `kind`, `ids`: what programs
+    read, where one does: which kind of change it was, and of what; a line of before they were kept has
+    none."""
 
     at: int
     by: str
     what: str
     count: int = 1
     note: str = ""
+    kind: str = ""
+    ids: tuple[str, ...] = ()
 
 
 class Audit:
@@ -45,6 +55,8 @@ class Audit:
             "note": cut(line.note),
             "expire_at": self._table.expire_at(line.at),
         }
+        if line.kind:
+            item = {**item, "kind": line.kind, "ids": list(line.ids[:MAX_IDS])}
         key = audit_key(line.at, self._random(6).hex())
         self._table.put(Put(key, item, when=(ITEM_ABSENT,)))
         return key
@@ -67,10 +79,13 @@ def _read(item: Item) -> AuditLine:
         value = item.get(name)
         return value if isinstance(value, int) else 0
 
+    ids = item.get("ids")
     return AuditLine(
         number("at"),
         str(item.get("by", "")),
         str(item.get("what", "")),
         number("count"),
         str(item.get("note", "")),
+        str(item.get("kind", "")),
+        tuple(map(str, ids)) if isinstance(ids, list) else (),
     )
