@@ -128,11 +128,18 @@ class RunningEndpoint:
             time.sleep(0.005)
 
 
-def build(loop: LoopThread, limits: Limits | None = None, port: int = 0) -> RunningEndpoint:
-    certificate = make_certificate("127.0.0.1", datetime.datetime.now(datetime.UTC))
+def build(
+    loop: LoopThread,
+    limits: Limits | None = None,
+    port: int = 0,
+    *,
+    host: str = "127.0.0.1",
+    bind: str | None = None,
+) -> RunningEndpoint:
+    """`host`: the address that the lease and the certificate name; `bind`: the one listened on, if another."""
+    certificate = make_certificate(host, datetime.datetime.now(datetime.UTC))
     accounts = ScriptedAccounts()
     endpoint = Endpoint(accounts, limits)
-    port = loop.run(endpoint.start("127.0.0.1", port, certificate.server_context()))
-    return RunningEndpoint(
-        loop, accounts, endpoint, port, Lease(f"https://127.0.0.1:{port}", certificate.pem)
-    )
+    port = loop.run(endpoint.start(bind or host, port, certificate.server_context()))
+    named = f"[{host}]" if ":" in host else host
+    return RunningEndpoint(loop, accounts, endpoint, port, Lease(f"https://{named}:{port}", certificate.pem))

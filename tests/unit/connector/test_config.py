@@ -80,17 +80,22 @@ def test_accounts_are_a_list() -> None:
     assert read_config(REQUIRED | {"ACCOUNTS": "a, b,,c"}).accounts == ("a", "b", "c")
 
 
+DUAL_STACK = {"IPv4Addresses": ["10.0.1.7"], "IPv6Addresses": ["2001:db8::7"]}
+# As ECS tells it of a task in an IPv6-only subnet (aws/amazon-ecs-agent#4649).
+WITHOUT_IPV4 = {
+    "IPv6Addresses": ["2001:db8::7"],
+    "IPv6SubnetCIDRBlock": "2001:db8::/64",
+    "SubnetGatewayIPV6Address": "2001:db8::1/64",
+}
+
+
 @pytest.fixture
-def metadata() -> Iterator[str]:
-    """The task metadata endpoint, as ECS answers it."""
+def metadata(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The task metadata endpoint, as ECS answers it; `param`: what it tells of the network."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            network = {
-                "NetworkMode": "awsvpc",
-                "IPv4Addresses": ["10.0.1.7"],
-                "IPv6Addresses": ["2001:db8::7"],
-            }
+            network = {"NetworkMode": "awsvpc", **request.param}
             body = json.dumps({"Name": "connector", "Networks": [network]}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -107,11 +112,27 @@ def metadata() -> Iterator[str]:
     server.server_close()
 
 
+@pytest.mark.parametrize("metadata", [DUAL_STACK], indirect=True)
 def test_on_fargate_the_tasks_private_address_is_advertised(metadata: str) -> None:
     config = read_config(REQUIRED | {"ECS_CONTAINER_METADATA_URI_V4": metadata})
     assert (config.host, config.bind) == ("10.0.1.7", "0.0.0.0")  # noqa: S104
+    assert config.url(8443) == "https://10.0.1.7:8443"
 
 
+@pytest.mark.parametrize("metadata", [WITHOUT_IPV4, WITHOUT_IPV4 | {"IPv4Addresses": []}], indirect=True)
+def test_in_a_subnet_without_ipv4_it_is_that_of_ipv6_in_brackets(metadata: str) -> None:
+    config = read_config(REQUIRED | {"ECS_CONTAINER_METADATA_URI_V4": metadata})
+    assert (config.host, config.bind) == ("2001:db8::7", "::")
+    assert config.url(8443) == "https://[2001:db8::7]:8443"
+
+
+@pytest.mark.parametrize("metadata", [{}, {"IPv6Addresses": []}], indirect=True)
+def test_a_task_without_any_address_is_refused(metadata: str) -> None:
+    with pytest.raises(BadEnvironment, match="leads to no private address"):
+        read_config(REQUIRED | {"ECS_CONTAINER_METADATA_URI_V4": metadata})
+
+
+@pytest.mark.parametrize("metadata", [DUAL_STACK], indirect=True)
 def test_an_address_that_was_told_wins(metadata: str) -> None:
     environment = {"ECS_CONTAINER_METADATA_URI_V4": metadata, "CONNECTOR_HOST": "10.9.9.9"}
     assert read_config(REQUIRED | environment).host == "10.9.9.9"

@@ -28,7 +28,7 @@ class BadEnvironment(Exception):
 
 @dataclass(frozen=True)
 class Config:
-    """`host`: the address that Lambdas call and the certificate names; `bind`: the one listened on.
+    """`host`: the IP address that Lambdas call and the certificate names; `bind`: the one listened on.
 
     `root_key`: 32 bytes, None for WhatsApp's own. `version`: to present, None for the built-in one.
     `receipts_queue_url`: None sends receipts through the stanza queue, as before there was another.
@@ -57,6 +57,11 @@ class Config:
     log_level: str
     lease_terms: Terms = TERMS
     silence: float = SILENCE_SECONDS
+
+    def url(self, port: int) -> str:
+        """Where Lambdas find the connector that listens at `port`; an IPv6 address is in brackets (RFC 3986)."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"https://{host}:{port}"
 
 
 def read_config(environment: Mapping[str, str] | None = None) -> Config:
@@ -94,20 +99,24 @@ def _addresses(variables: _Variables) -> tuple[str, str]:
         return told, told
     metadata = variables.optional(METADATA)
     if metadata:
-        # All interfaces: the task's own health check comes in over the loopback.
-        return private_address(metadata), "0.0.0.0"  # noqa: S104  the security group lets in only the Lambdas
+        # All interfaces: the task's own health check comes in over the loopback of IPv4. The security group lets
+        # in only the Lambdas.
+        address = private_address(metadata)
+        return address, "::" if ":" in address else "0.0.0.0"  # noqa: S104
     return "127.0.0.1", "127.0.0.1"
 
 
 def private_address(metadata_url: str) -> str:
-    """The task's IPv4 address in its VPC, from the ECS task metadata endpoint, version 4."""
+    """The task's address in its VPC, from the ECS task metadata endpoint, version 4: the one of IPv4, or that of
+    IPv6 in a subnet without IPv4, where the list of IPv4 addresses isn't told."""
     if not metadata_url.startswith("http://"):
         raise BadEnvironment(METADATA, "is no http URL")
     try:
         with urllib.request.urlopen(metadata_url, timeout=5) as answer:  # noqa: S310  checked above
             container = json.load(answer)
-        address: str = container["Networks"][0]["IPv4Addresses"][0]
-    except (OSError, ValueError, LookupError, TypeError) as exc:
+        network = container["Networks"][0]
+        address: str = (network.get("IPv4Addresses") or network["IPv6Addresses"])[0]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as exc:
         raise BadEnvironment(METADATA, f"leads to no private address: {exc}") from exc
     return address
 

@@ -138,7 +138,7 @@ class Connector:
         config = self._config
         certificate = make_certificate(config.host, datetime.datetime.now(datetime.UTC))
         port = await self._endpoint.start(config.bind, config.port, certificate.server_context())
-        return f"https://{config.host}:{port}", certificate.pem
+        return config.url(port), certificate.pem
 
     def _lease_keeper(self, name: str, url: str, certificate: str, sealer: Sealer) -> LeaseKeeper:
         client, keys_table = self._aws.impatient_client("dynamodb"), self._config.keys_table

@@ -115,9 +115,12 @@ class HttpsServer:
         self._accepting: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int, context: ssl.SSLContext) -> int:
-        """Listen at `host`, an IP address; the port in use, which matters when `port` is 0."""
+        """Listen at `host`, an IP address; `::` is all interfaces of IPv6 and of IPv4. The port in use, which
+        matters when `port` is 0."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, port), family=family, backlog=128)
+        self._listener = socket.create_server(
+            (host, port), family=family, backlog=128, dualstack_ipv6=host == "::"
+        )
         self._listener.setblocking(False)
         self._accepting = asyncio.create_task(self._accept_for_ever(self._listener, context))
         chosen: int = self._listener.getsockname()[1]
