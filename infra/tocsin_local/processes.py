@@ -64,6 +64,11 @@ class Child:
         self._process = process
         self._grace_seconds = grace_seconds
 
+    @property
+    def pid(self) -> int:
+        """Its number; it leads a process group of its own."""
+        return self._process.pid
+
     def alive(self) -> bool:
         """Whether it still runs."""
         return self._process.poll() is None

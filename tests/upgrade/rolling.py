@@ -36,7 +36,7 @@ from tocsin.notify.notification import State
 from tocsin_local.emulator import emulator, interpreter, run_folder
 from tocsin_local.paths import RUNS
 from tocsin_local.processes import exit_on_sigterm
-from tocsin_local.stack import deploy
+from tocsin_local.stack import Stack, deploy
 from tocsin_local.world import World, deployment_of, whatsapp_server
 from tocsin_whatsapp_server.control_client import ControlClient
 
@@ -378,14 +378,9 @@ def roll(
 
 
 @contextlib.contextmanager
-def furnished(tell: Callable[[str], None], name: str = "upgrade") -> Iterator[Upgrade]:
-    """The release before, deployed, its connector running, the account linked. Raises NoHistory."""
-    with run_folder(name) as folder, contextlib.ExitStack() as running:
-        tell("building the release before, and this one")
-        old, new = previous_release(folder), this_release(folder)
-        aws = running.enter_context(emulator(folder))
-        tell("deploying the release before")
-        stack = deploy(aws, old.built, old.parameters, root=old.root)
+def running_release(release: Release, stack: Stack, folder: Path) -> Iterator[tuple[World, Fleet]]:
+    """A deployed release with its own connector and a linked account, while the block lasts."""
+    with contextlib.ExitStack() as running:
         server, process = running.enter_context(whatsapp_server(folder))
         world = World(
             stack=stack,
@@ -395,12 +390,25 @@ def furnished(tell: Callable[[str], None], name: str = "upgrade") -> Iterator[Up
             phones=ControlClient(server["control"]),
             media_certificate=server["media_certificate"],
             folder=folder,
-            children=(aws.process, process),
+            children=(stack.aws.process, process),
         )
         fleet = Fleet(world, running.enter_context(contextlib.ExitStack()))
-        fleet.start(old.layer)
-        tell("linking the account")
+        fleet.start(release.layer)
         DeployedStack(world).link()
+        yield world, fleet
+
+
+@contextlib.contextmanager
+def furnished(tell: Callable[[str], None], name: str = "upgrade") -> Iterator[Upgrade]:
+    """The release before, deployed, its connector running, the account linked. Raises NoHistory."""
+    with run_folder(name) as folder, contextlib.ExitStack() as running:
+        tell("building the release before, and this one")
+        old, new = previous_release(folder), this_release(folder)
+        aws = running.enter_context(emulator(folder))
+        tell("deploying the release before")
+        stack = deploy(aws, old.built, old.parameters, root=old.root)
+        tell("linking the account")
+        world, fleet = running.enter_context(running_release(old, stack, folder))
         yield Upgrade(world, fleet, old, new, tell, old)
 
 
