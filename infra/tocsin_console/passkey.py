@@ -19,7 +19,7 @@ from tocsin.accounts.passkey import CHALLENGED, COMPARE, PasskeyAnswer, PasskeyS
 from tocsin.timestamps import from_seconds
 from tocsin_console import passkey_code
 from tocsin_console.deployment import Deployment
-from tocsin_console.errors import ConsoleError
+from tocsin_console.errors import ConsoleError, Usage
 from tocsin_console.output import Output, json_moment, time_of_day
 from tocsin_console.passkey_code import NotOptions
 from tocsin_console.paste import AppearingFile, Descriptor, Source, unseen
@@ -68,11 +68,17 @@ class Sources:
 
     @classmethod
     def of(cls, assertion: str | None, output: Output) -> Sources:
-        """`assertion`: a file, - for standard input, None for the terminal."""
+        """`assertion`: a file, - for standard input, None for the terminal. Raises Usage for what no
+        browser's answer will ever be in."""
         asked = assertion == "-" or output.can_ask
         lines = Descriptor((output.answers or sys.stdin).fileno()) if asked else None
         if assertion is not None and assertion != "-":
-            return cls(AppearingFile(Path(assertion)), lines)
+            file = Path(assertion)
+            if file.exists() and not file.is_file():
+                raise Usage(
+                    "--assertion: name a file that appears once there is an answer, or - for standard input"
+                )
+            return cls(AppearingFile(file), lines)
         return cls(lines, lines)
 
 

@@ -30,7 +30,7 @@ from tocsin.settings.changes import read_current
 from tocsin.whatsapp.assertion import REFUSALS
 from tocsin.whatsapp.passkey import parse_options
 from tocsin_console import pair, passkey_code
-from tocsin_console.errors import ConsoleError, Interrupted, TimedOut
+from tocsin_console.errors import ConsoleError, Interrupted, TimedOut, Usage
 from tocsin_console.output import Output, json_moment
 from tocsin_console.passkey import BUSY, NO_COMPARISON, NO_SOURCE, Guide, Sources
 from tocsin_whatsapp_server.passkey import options
@@ -223,6 +223,15 @@ def test_without_anybody_to_answer_the_attempt_is_dropped(
         Guide(fake.deployment, ACCOUNT, said.output, Sources()).follow(step)
     assert str(refused.value) == words
     assert given(fake) == PasskeyAnswer("one")
+
+
+@pytest.mark.parametrize("name", [".", "/dev/null"])
+def test_what_can_never_become_the_answer_is_refused_at_once(
+    fake: FakeDeployment, said: Said, name: str
+) -> None:
+    """A device, a pipe or a folder has no size: it would be waited for until the time is over."""
+    with pytest.raises(Usage, match="a file that appears"):
+        Sources.of(name, said.output)
 
 
 # The whole command
