@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from tocsin.keys.errors import NoAccount, NotPaired
-from tocsin.notify.cold import MUST_WRITE_FIRST
+from tocsin.notify.cold import MUST_WRITE_FIRST, locked_row
+from tocsin.notify.notification import State
 from tocsin.whatsapp.jid import JID
 from tocsin_console.errors import ConsoleError, Usage
 from tocsin_console.output import Output
@@ -79,12 +80,17 @@ def _own_number(people: People) -> str:
 
 
 def _refused(people: People, wanted: str) -> int:
-    """How many notifications WhatsApp refused because this person must write first."""
+    """How many notifications WhatsApp refused because this person must write first, and how many a lock of
+    the account holds for them."""
     person = people.find(wanted).person
     stores = people.deployment.stores
     found = (stores.notifications.get(one) for one in sorted(person.refused))
     errors = [one.last_error for one in found if one is not None]
-    return sum(1 for error in errors if error is not None and error.code == MUST_WRITE_FIRST)
+    refused = sum(1 for error in errors if error is not None and error.code == MUST_WRITE_FIRST)
+    if locked_row(stores, person) is None:
+        return refused
+    parked = stores.notifications.get_many([turn.partition("#")[2] for turn in person.parked]).values()
+    return refused + sum(1 for one in parked if one.state is State.WAITING)
 
 
 def _waiting(waiting: int) -> str:

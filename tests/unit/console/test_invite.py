@@ -95,6 +95,21 @@ def test_it_says_what_goes_out_once_they_write(functions: WiredFunctions, said: 
     assert "2 notifications go out by themselves once they write" in invited(functions, said, TYPED)
 
 
+def test_it_counts_what_a_lock_of_the_account_holds_for_them(functions: WiredFunctions, said: Said) -> None:
+    functions.network.refuse_with = [463]
+    end = int(functions.paired.now) + 86400
+    functions.network.verdict = {protocol.VERDICT: protocol.LOCKED, protocol.VERDICT_UNTIL: str(end)}
+    functions.deliver(functions.plan(1))
+    functions.deliver(functions.plan(2))
+    assert "2 notifications go out by themselves once they write" in invited(functions, said, TYPED)
+
+
+def test_what_waits_for_something_else_is_not_counted(functions: WiredFunctions, said: Said) -> None:
+    functions.network.refuse_with = [403]
+    functions.deliver(functions.plan(1))
+    assert "nothing waits for that" in invited(functions, said, TYPED)
+
+
 def test_for_somebody_who_may_be_written_to_nothing_waits(functions: WiredFunctions, said: Said) -> None:
     assert "nothing waits for that" in invited(functions, said, TYPED)
 

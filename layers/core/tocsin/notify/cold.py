@@ -21,6 +21,7 @@ from typing import Protocol
 from tocsin.notify.failure import Permanent
 from tocsin.notify.hold import FIRST_CONTACT_CODES
 from tocsin.notify.notification import Notification, State
+from tocsin.notify.store.parking import WaitingRow
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
 from tocsin.people.person import Person
@@ -65,6 +66,17 @@ def note(stores: Stores, notification: Notification, person: Person, at: int, si
     stores.people.note_must_write_first(notification.account, person.id, notification.id, at, is_anew=is_anew)
 
 
+def locked_row(stores: Stores, person: Person) -> WaitingRow | None:
+    """The row of the first that waits for this person, if it is a lock of first contacts that holds it."""
+    for turn in sorted(person.parked):
+        first = stores.notifications.get_readable(turn.partition("#")[2])
+        if first is None or first.state is not State.WAITING:
+            continue  # it came to its end meanwhile
+        row = stores.parking.row_of(first)
+        return row if row is not None and row.cause in FIRST_CONTACT_CODES else None
+    return None
+
+
 class ColdRecipients:
     """Lets what was refused go, once it may. `clock`: seconds since the epoch."""
 
@@ -102,15 +114,9 @@ class ColdRecipients:
     def unlock(self, account: str, person: Person) -> None:
         """Let go what a lock of first contacts holds for somebody who wrote. Only the first in their line
         waits for that; the others wait for it."""
-        for turn in sorted(person.parked):
-            first = self._stores.notifications.get_readable(turn.partition("#")[2])
-            if first is None or first.state is not State.WAITING:
-                continue  # it came to its end meanwhile
-            row = self._stores.parking.row_of(first)
-            if row is not None and row.cause in FIRST_CONTACT_CODES:
-                self._stores.parking.release(row, from_seconds(self._clock()))
-                log.info("somebody wrote whom a lock kept us from", extra={"account": account})
-            return
+        row = locked_row(self._stores, person)
+        if row is not None and self._stores.parking.release(row, from_seconds(self._clock())):
+            log.info("somebody wrote whom a lock kept us from", extra={"account": account})
 
     def _send(self, account: str, notification: Notification) -> bool:
         why = notification.last_error
