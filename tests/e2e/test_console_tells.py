@@ -15,7 +15,8 @@ from tocsin_console.errors import NotFound
 from tocsin_console.explain import explain
 from tocsin_console.forget import forget_person
 from tocsin_console.output import Output
-from tocsin_console.people import People, show_person
+from tocsin_console.people import People
+from tocsin_console.person_view import show_person
 from tocsin_console.recoveries import show_recoveries
 from tocsin_console.sessions import Sessions, clean_sessions, list_sessions, show_sessions
 

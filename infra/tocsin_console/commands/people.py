@@ -82,9 +82,9 @@ def register(commands: Commands) -> None:
 
 
 def run_show(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:
-    from tocsin_console import people
+    from tocsin_console.person_view import show_person
 
-    people.show_person(_people(args, deployment), args.person, output=output)
+    show_person(_people(args, deployment), args.person, output=output)
 
 
 def run_confirm(args: argparse.Namespace, deployment: Deployment, output: Output) -> None:

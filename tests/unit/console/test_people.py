@@ -28,7 +28,8 @@ from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.explain import explain
 from tocsin_console.forget import forget_person
-from tocsin_console.people import People, confirm_number, show_person
+from tocsin_console.people import People, confirm_number
+from tocsin_console.person_view import show_person
 
 NUMBER = "6281234567890"
 LID_OF_SITI = "1234@lid"

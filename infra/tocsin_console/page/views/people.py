@@ -14,26 +14,23 @@ from aiohttp import web
 from tocsin.keys.views import UserView
 from tocsin.notify.notification import Notification
 from tocsin.tables.names import is_lid
+from tocsin.timestamps import from_seconds
 from tocsin_console import audit, opt_outs
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.forget import KEPT, forget_person
 from tocsin_console.output import Output
 from tocsin_console.page.site import Part, Site, page, site_of
-from tocsin_console.people import People, confirm_number, show_person
+from tocsin_console.people import People, confirm_number
+from tocsin_console.person_view import Fact, look_at
 from tocsin_console.sessions import Sessions, clean_sessions
-
-_LABEL: Final = 14
-"""Columns of the names in what `tocsin people show` says."""
 
 _MAX: Final = 200
 
 
-def read(site: Site, account: str, wanted: str) -> list[tuple[str, str]]:
-    """What is stored of somebody, as name and words. Raises NotFound, Usage."""
-    said = io.StringIO()
-    show_person(People(site.deployment, account), wanted, output=Output(stream=said), clock=site.clock)
-    lines = [line for line in said.getvalue().splitlines() if not line.startswith("…")]
-    return [(line[:_LABEL].strip(), line[_LABEL:].strip()) for line in lines]
+def read(site: Site, account: str, wanted: str) -> list[Fact]:
+    """What is stored of somebody. Raises NotFound, Usage."""
+    now, unseen = site.clock(), Output(stream=io.StringIO())
+    return list(look_at(People(site.deployment, account), wanted, from_seconds(now), unseen).facts(now))
 
 
 def sessions_with(site: Site, account: str, wanted: str) -> UserView | None:
@@ -78,7 +75,7 @@ async def _page(
     site = site_of(request)
     part = await site.part(lambda: site.deployment.accounts)
     names = part.value or []
-    facts: list[tuple[str, str]] = []
+    facts: list[Fact] = []
     sessions: Part[UserView | None] = Part()
     if wanted:
         try:
