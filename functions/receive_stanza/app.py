@@ -103,7 +103,7 @@ def give_back(lane: Lane[Handled]) -> None:
         return
     try:
         stanzas, redelivery = receiver()
-        seconds = stanzas.spare_unbegun(lane)
+        seconds = 0 if stanzas.set_aside(lane) else stanzas.spare_unbegun(lane)
         if lane.waiting:
             again = wait_seconds(lane.waiting[0].receives) if seconds is None else seconds
             redelivery.give_back([record.handle for record in lane.waiting], again)

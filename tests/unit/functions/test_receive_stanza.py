@@ -149,15 +149,20 @@ def test_what_waits_behind_a_deferred_stanza_comes_again_with_it(
     assert given_back == {record["receiptHandle"]: 2 for record in records}
 
 
-def broken(app: ModuleType, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
-    """Have one stanza meet a bug."""
+def broken(
+    app: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    body: str,
+    error: type[Exception] = ZeroDivisionError,
+) -> None:
+    """Have one stanza meet a bug, or what else `error` is."""
     stanzas, _ = app.receiver()
     handle = stanzas.handle
 
     def breaking(record: Record, *, alone: bool) -> Handled:
         handled: Handled = handle(record, alone=alone)
         if record.body == body and not handled.is_postponed:
-            raise ZeroDivisionError
+            raise error
         return handled
 
     monkeypatch.setattr(stanzas, "handle", breaking)
@@ -184,7 +189,7 @@ def test_what_waited_behind_a_stanza_that_is_buried_is_not_buried_with_it(
         enqueued(wired, receipt_of(wired.siti, notification.message_id, kind), receives=MAX_RECEIVES)
         for kind in (None, "read")
     ]
-    broken(app, monkeypatch, records[0]["body"])
+    broken(app, monkeypatch, records[0]["body"], ConnectionError)
     assert failed(app.lambda_handler({"Records": records}, Context())) == [records[0]["messageId"]]
     assert wired.aws.messages("stanzas") == [json.loads(records[1]["body"])], "its copy"
 

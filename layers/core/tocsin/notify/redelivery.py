@@ -89,13 +89,14 @@ class Redelivery:
         self.start_over(record)
         return None
 
-    def start_over(self, record: Record) -> None:
-        """Put a copy of a record of a FIFO queue at the end of its group; its receives count from one."""
+    def start_over(self, record: Record, *, lane: str | None = None) -> None:
+        """Put a copy of a record of a FIFO queue at the end of its group, or of another one (`lane`); its
+        receives count from one."""
         digest = hashlib.sha256(f"{record.handle}\0{record.body}".encode()).hexdigest()
         self._sqs.send_message(
             QueueUrl=self._queue_url,
             MessageBody=record.body,
-            MessageGroupId=record.lane or "",
+            MessageGroupId=lane or record.lane or "",
             MessageDeduplicationId=digest,
         )
 

@@ -12,6 +12,10 @@ What is brought and counted with what kills, and never tried: its own sender's s
 that came more often than it did, so whose turn comes later. So is a suspect that others leave no time. Before
 these could be buried, copies of them start over: only what was tried again and again comes to its end.
 
+What raises again and again holds up its sender as well, for hours: each try waits longer. So after some tries
+it goes on in a lane of its own, and comes to its end there. While a table or a queue is away nothing is set
+aside: that is nobody's fault, and a sender's stanzas keep their order.
+
 A suspect that was not begun comes again a little later, not at once. Senders that nobody suspects are handled
 in between, however many suspects there are.
 """
@@ -24,6 +28,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from tocsin.dynamo.errors import Contention, OutcomeUnknown
 from tocsin.notify.failure import Recover, Retry, Wait
 from tocsin.notify.redelivery import MAX_RECEIVES
 from tocsin.notify.visibility import SUSPECT_RECEIVES
@@ -39,6 +44,11 @@ log = logging.getLogger(__name__)
 UNBEGUN_SECONDS = 15
 """After which a suspect comes again for which there was no time."""
 START_OVER_RECEIVES = MAX_RECEIVES // 2
+
+SET_ASIDE_RECEIVES = 8
+"""With the waits between them (`redelivery.wait_seconds`) two minutes."""
+_ASIDE = "aside#"
+"""Begins the lanes of those that were set aside; no account is called so."""
 
 
 class StanzaHandler(Protocol):
@@ -113,6 +123,20 @@ class Stanzas:
         is_suspect = bool(lane.waiting) and lane.waiting[0].receives >= SUSPECT_RECEIVES
         return UNBEGUN_SECONDS if is_suspect else 0
 
+    def set_aside(self, lane: Lane[Handled]) -> bool:
+        """Let the stanza that a lane stopped at go on in a lane of its own, if it raised again and again.
+        Return whether it does. Raises what keeps SQS away."""
+        error = lane.tried[-1].error if lane.is_begun else None
+        if error is None or _is_outage(error):
+            return False
+        record = lane.waiting[0]
+        if record.receives < SET_ASIDE_RECEIVES or (record.lane or "").startswith(_ASIDE):
+            return False
+        log.error("set aside", extra={"sqs_message": record.message_id, "receives": record.receives})
+        self._redelivery.start_over(record, lane=f"{_ASIDE}{record.message_id}")
+        lane.cut_off([record])
+        return True
+
     def _spare(self, lane: Lane[Handled], records: Sequence[Record]) -> None:
         """Let copies of records at the end of a lane start over, if one of them was counted so often that it
         might be buried. All of them, so that their order holds."""
@@ -121,3 +145,10 @@ class Stanzas:
                 self._redelivery.start_over(record)
             lane.cut_off(records)
             self._redelivery.forget([record.handle for record in records])
+
+
+def _is_outage(error: Exception) -> bool:
+    """Whether AWS is to blame, not the stanza. botocore's errors are known by their module, for importing it
+    is no business of a room that gets its clients."""
+    of_botocore = type(error).__module__.partition(".")[0] == "botocore"
+    return of_botocore or isinstance(error, (Contention, OutcomeUnknown, OSError))
