@@ -28,6 +28,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "ConnectorCount": "1",
     "ConnectorMemory": "512",
     "ConnectorCapacity": "on-demand",
+    "ConnectorNetwork": "ipv4",
     "ConnectorImage": "",
     "AvailabilityZones": "",
     "WhatsAppUrl": "wss://web.whatsapp.com/ws/chat",

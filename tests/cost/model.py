@@ -200,14 +200,21 @@ def metric_months(per_month: float, series: int) -> float:
 
 
 def idle_uses(
-    idle: Mapping[str, Any], facts: Facts, *, spot: bool = False, prices: Prices | None = None
+    idle: Mapping[str, Any],
+    facts: Facts,
+    *,
+    spot: bool = False,
+    ipv4: bool = True,
+    prices: Prices | None = None,
 ) -> list[Use]:
-    """A month in which nothing is sent. `idle`: averages for one minute, by function."""
+    """A month in which nothing is sent. `idle`: averages for one minute, by function. `ipv4`: whether the
+    connector has an address of it (`ConnectorNetwork`); without one, a task that starts asks a function four
+    times for its code, which is no cent."""
     keep = 1 - (prices or Prices.read()).spot_discount if spot else 1
     uses = [
         Use("Fargate", "fargate_vcpu_hour", HOURS * facts.fargate_vcpu * keep),
         Use("Fargate", "fargate_gb_hour", HOURS * facts.fargate_gb * keep),
-        Use("public IPv4", "public_ipv4_hour", HOURS),
+        Use("public IPv4", "public_ipv4_hour", HOURS if ipv4 else 0),
         Use("alarms", "alarm_metric_month", facts.alarm_metrics),
         Use("dashboard", "dashboard_month", facts.dashboards),
         Use("metrics", "custom_metric_month", idle["metrics"]),

@@ -60,16 +60,10 @@ def reservation(counted: Mapping[str, Any], facts: Facts) -> list[str]:
 def _idle(before, now, prices: Prices) -> str:
     was, uses = idle_uses(before[0]["idle"], before[1]), idle_uses(now[0]["idle"], now[1])
     spot = idle_uses(now[0]["idle"], now[1], spot=True)
-    text = table(
-        "USD a month",
-        {
-            "0.1.0": by_part(was, prices),
-            "now": by_part(uses, prices),
-            "now, Spot": by_part(spot, prices),
-        },
-    )
-    rows = [("0.1.0", was), ("now", uses), ("now, Spot", spot)]
-    given = " | ".join(f"{total(one, prices) - prices.given(one):,.2f}" for _, one in rows)
+    ipv6 = idle_uses(now[0]["idle"], now[1], ipv4=False)
+    columns = {"0.1.0": was, "now": uses, "now, IPv6": ipv6, "now, Spot": spot}
+    text = table("USD a month", {name: by_part(one, prices) for name, one in columns.items()})
+    given = " | ".join(f"{total(one, prices) - prices.given(one):,.2f}" for one in columns.values())
     return f"{text}\n| *with what AWS gives* | {given} |"
 
 
@@ -100,13 +94,15 @@ def _months(counted, facts, prices: Prices) -> str:
 
 def _aims(counted, facts, prices: Prices) -> str:
     uses, spot = idle_uses(counted["idle"], facts), idle_uses(counted["idle"], facts, spot=True)
+    ipv6 = idle_uses(counted["idle"], facts, ipv4=False)
     parts = by_part(uses, prices)
     fixed = sum(parts[part] for part in FIXED)
     alone, burst = (total(million(each(counted, facts, phase)), prices) for phase in ("in_turn", "at_once"))
     rows = [
         (f"idle ≤ {IDLE_AIM} USD a month, on demand, list price", total(uses, prices), IDLE_AIM),
         ("the same, after what AWS gives", total(uses, prices) - prices.given(uses), IDLE_AIM),
-        ("the same, on Spot, list price", total(spot, prices), IDLE_AIM),
+        ("the same, list price, with `ConnectorNetwork=ipv6`", total(ipv6, prices), IDLE_AIM),
+        ("the same, list price, on Spot", total(spot, prices), IDLE_AIM),
         (f"≤ {MILLION_AIM} USD a million, delivered and read, in a burst", burst, MILLION_AIM),
         ("the same, one at a time", alone, MILLION_AIM),
     ]

@@ -8,10 +8,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event, Thread
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
 
+from tests.support.addresses import has_ipv6_loopback
 from tests.support.connector_processes import OWN, SITI, Process, RunningConnectors, eventually
 from tocsin.connector_client.errors import (
     AckTimeout,
@@ -94,10 +96,16 @@ class Correspondence:
         assert all(routed[message_id] >= 1 for message_id in self.acked)
 
 
-def two_connectors(connectors: RunningConnectors) -> AccountProfile:
-    connectors.start()
+IPV4, IPV6 = "127.0.0.1", "::1"
+
+
+def two_connectors(
+    connectors: RunningConnectors, first: str = IPV4, standby_at: str = IPV4
+) -> AccountProfile:
+    """One that is connected and one that stands by, at these addresses."""
+    connectors.start(CONNECTOR_HOST=first)
     profile = connectors.pair(OWN)
-    standby = connectors.start()
+    standby = connectors.start(CONNECTOR_HOST=standby_at)
     standby.wait_until_said("standing by")
     return profile
 
@@ -131,8 +139,18 @@ def test_killed_it_is_followed_soon_after_its_lease_and_nothing_is_lost_or_doubl
     traffic.assert_nothing_lost_or_doubled()
 
 
-def test_told_to_go_it_hands_over_at_once(connectors: RunningConnectors) -> None:
-    profile = two_connectors(connectors)
+@pytest.mark.parametrize(
+    ("first", "successor"),
+    [
+        pytest.param(IPV4, IPV4, id="as ever"),
+        pytest.param(IPV4, IPV6, id="ConnectorNetwork becomes ipv6"),
+        pytest.param(IPV6, IPV4, id="and ipv4 again"),
+    ],
+)
+def test_told_to_go_it_hands_over_at_once(connectors: RunningConnectors, first: str, successor: str) -> None:
+    if IPV6 in (first, successor) and not has_ipv6_loopback():
+        pytest.skip("this machine has no IPv6")
+    profile = two_connectors(connectors, first, successor)
     traffic = Correspondence(connectors, profile)
     traffic.start()
     eventually(lambda: len(traffic.acked) > 5, "no traffic")
@@ -150,6 +168,9 @@ def test_told_to_go_it_hands_over_at_once(connectors: RunningConnectors) -> None
     count = len(traffic.acked)
     eventually(lambda: len(traffic.acked) > count + 5, "the new one doesn't serve")
     traffic.stop()
+    here = connectors.whereabouts()
+    assert here is not None
+    assert urlsplit(here.url).hostname == successor
     handed = (lease_taken_at(connectors.processes[1]) - at).total_seconds()
     print(
         f"handed over after {handed:.2f} s, gone after {gone:.2f} s, connected after {took:.2f} s; "

@@ -1,8 +1,10 @@
 """The template, deployed: its parts exist, are joined as meant, and carry an event and an outcome."""
 
+import io
 import json
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.desks_on_bus import MAPPING, PATTERN, an_event
-from tests.support.templates import container, resources
+from tests.support.templates import container, properties, resources
 from tocsin_local.emulator import interpreter
 from tocsin_local.processes import answers, free_port, running
 from tocsin_local.stack import Stack, deploy
@@ -239,8 +241,34 @@ class TestOutcomes:
 class TestConnectorTask:
     """What the Fargate task does, done here: its commands and its health check as connector.yaml has them."""
 
+    @pytest.fixture(params=["link", "parts"])
+    def fetching(self, request: pytest.FixtureRequest, stack: Stack) -> Iterator[dict[str, str]]:
+        """How the layer is had: by its link, or from the function that a connector without IPv4 asks."""
+        if request.param == "link":
+            yield {}
+            return
+        lambda_, iam = stack.client("lambda"), stack.client("iam")
+        its = properties("FetchLayerFunction", "infra/connector.yaml")
+        code = io.BytesIO()
+        with zipfile.ZipFile(code, "w") as archive:
+            archive.writestr("index.py", its["Code"]["ZipFile"])
+        trust = json.dumps(properties("FetchLayerRole", "infra/connector.yaml")["AssumeRolePolicyDocument"])
+        role = iam.create_role(RoleName="fetch-layer", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+        name = lambda_.create_function(
+            FunctionName="fetch-layer",
+            Runtime="python3.13",
+            Role=role,
+            Handler=its["Handler"],
+            MemorySize=its["MemorySize"],
+            Timeout=its["Timeout"],
+            Code={"ZipFile": code.getvalue()},
+        )["FunctionName"]
+        yield {"FETCH_LAYER_FUNCTION": name}
+        lambda_.delete_function(FunctionName=name)
+        iam.delete_role(RoleName="fetch-layer")
+
     def test_starts_the_connector_from_the_deployed_layer_and_is_healthy_unpaired(
-        self, stack: Stack, tmp_path: Path
+        self, stack: Stack, tmp_path: Path, fetching: dict[str, str]
     ) -> None:
         root, scratch, port = tmp_path / "opt", tmp_path / "scratch", str(free_port())
         scratch.mkdir()
@@ -252,6 +280,7 @@ class TestConnectorTask:
             PYTHONPATH=str(root / "python"),
             CONNECTOR_PORT=port,
             WHATSAPP_URL="ws://127.0.0.1:9/nobody",
+            **fetching,
         )
         # Like the Lambda image, the emulator's interpreter has boto3 and nothing of what the layer brings.
         fetch = [str(interpreter()), "-c", *container("layer")["Command"]]

@@ -136,7 +136,7 @@ def build(
     host: str = "127.0.0.1",
     bind: str | None = None,
 ) -> RunningEndpoint:
-    """`host`: the address that the lease and the certificate name; `bind`: the one listened on, if another."""
+    """`host`: what the lease and the certificate name; `bind`: the address listened on, if another."""
     certificate = make_certificate(host, datetime.datetime.now(datetime.UTC))
     accounts = ScriptedAccounts()
     endpoint = Endpoint(accounts, limits)

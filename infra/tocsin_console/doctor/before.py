@@ -11,6 +11,7 @@ from tocsin_console import trouble
 from tocsin_console.doctor.checks import Check, Finding, fault, ok
 from tocsin_console.doctor.planned import Planned
 from tocsin_console.doctor.planned_build import gather_layer, gather_sam, judge_layer, judge_sam
+from tocsin_console.doctor.planned_network import gather_network, judge_network
 from tocsin_console.doctor.planned_parameters import (
     gather_contradictions,
     gather_named,
@@ -82,6 +83,7 @@ CHECKS: Final[Sequence[Check[Planned]]] = (
     Check("named", gather_named, judge_named),
     Check("services", gather_services, judge_services),
     Check("zones", gather_zones, judge_zones),
+    Check("ipv6", gather_network, judge_network),
     Check("concurrency", gather_concurrency, judge_concurrency),
     Check("networks", gather_networks, judge_networks),
     Check("ecs role", gather_role, judge_role),

@@ -69,6 +69,7 @@ _FARGATE_ALONE = (
     "ConnectorCount",
     "ConnectorMemory",
     "ConnectorCapacity",
+    "ConnectorNetwork",
     "ConnectorImage",
     "AvailabilityZones",
     "WhatsAppUrl",

@@ -18,6 +18,7 @@ from tocsin_console.deployment import Place
 from tocsin_console.doctor import before, checks
 from tocsin_console.doctor.checks import Check, FaultsFound, Level
 from tocsin_console.doctor.planned import Planned
+from tocsin_console.doctor.planned_network import WITH_IPV6_ONLY_TASKS
 from tocsin_console.doctor.planned_quotas import judge_concurrency
 from tocsin_console.stack_states import STATES
 from tocsin_console.template_defaults import DEFAULTS
@@ -241,6 +242,18 @@ FAULTS: list[tuple[str, Sicken, Level, str]] = [
         Level.FAULT,
         "AvailabilityZones=eu-west-1a,eu-west-1b",
     ),
+    ("ipv6", lambda it: it.parameters.update(ConnectorNetwork="ipv6"), Level.WARNING, "leave out"),
+    (
+        "ipv6",
+        lambda it: (
+            setattr(it, "region", "us-east-1"),
+            it.parameters.update(
+                ConnectorNetwork="ipv6", ConnectorImage="1.dkr.ecr.us-east-1.amazonaws.com/python@sha256:00"
+            ),
+        ),
+        Level.FAULT,
+        "ACCOUNT.dkr-ecr.REGION.on.aws",
+    ),
     (
         "concurrency",
         lambda it: it.aws.say(lambda__get_account_settings=limits(10, 9)),
@@ -309,7 +322,39 @@ def test_without_rights_a_check_is_unknown_and_the_others_go_on(scene: Scene, sa
     others = {name: finding.level for name, finding in found.items() if name != "concurrency"}
     assert set(others.values()) == {Level.OK}
     checks.tell(list(found.items()), said.output)
-    assert said.lines[-1] == "10 ok, 1 unknown"
+    assert said.lines[-1] == "11 ok, 1 unknown"
+
+
+@pytest.mark.parametrize("image", ["", "ecr-public.aws.com/lambda/python@sha256:00"])
+def test_a_connector_without_ipv4_is_taken_where_aws_names_the_region_and_what_is_not_known_is_told(
+    scene: Scene, image: str
+) -> None:
+    scene.region = "us-east-1"
+    scene.parameters.update(ConnectorNetwork="ipv6", ConnectorImage=image)
+    [finding] = scene.examine("ipv6")
+    assert finding.level is Level.OK
+    assert "Whether image and code arrive shows at the start" in finding.saw
+
+
+@pytest.mark.parametrize("network", ["ipv4", "ipv6"])
+def test_of_the_registrys_two_names_the_one_of_ipv4_alone_is_refused(scene: Scene, network: str) -> None:
+    registries = template("infra/connector.yaml")["Mappings"]["Network"]
+    scene.region = "us-east-1"
+    scene.parameters.update(
+        ConnectorNetwork="ipv6", ConnectorImage=f"{registries[network]['Registry']}/lambda/python:1"
+    )
+    [finding] = scene.examine("ipv6")
+    assert (finding.level is Level.OK) == (network == "ipv6")
+
+
+def test_regions_without_ipv4_are_regions() -> None:
+    core = Session()
+    known = {
+        region
+        for partition in core.get_available_partitions()
+        for region in core.get_available_regions("ecs", partition)
+    }
+    assert known >= WITH_IPV6_ONLY_TASKS
 
 
 def test_two_connectors_on_spot_take_over_from_each_other(scene: Scene) -> None:
@@ -360,7 +405,7 @@ def test_a_fault_ends_with_exit_code_1_and_is_told_to_programs_too(scene: Scene,
         checks.tell(checks.carry_out(before.CHECKS, scene.planned), told.output)
     assert ended.value.exit_code == 1
     assert told.records[-2]["check"] == "ecs role"
-    assert told.records[-1] == {"ok": 10, "warning": 0, "fault": 1, "unknown": 0}
+    assert told.records[-1] == {"ok": 11, "warning": 0, "fault": 1, "unknown": 0}
 
 
 @pytest.mark.parametrize("code", ["AuthorizationError", "AccessDeniedException", "AccessDenied"])

@@ -110,6 +110,12 @@ def test_spot_takes_off_the_task_and_not_its_address() -> None:
     assert spot["public IPv4"] == bill["public IPv4"] == pytest.approx(3.65)
 
 
+def test_a_connector_without_ipv4_pays_for_no_address_and_for_all_else() -> None:
+    bill = by_part(idle_uses({"functions": {}, "metrics": 0}, FACTS), PRICES)
+    without = by_part(idle_uses({"functions": {}, "metrics": 0}, FACTS, ipv4=False), PRICES)
+    assert without == bill | {"public IPv4": 0}
+
+
 def test_a_metric_costs_in_the_hours_in_which_it_is_told() -> None:
     assert metric_months(1, 1) == pytest.approx(1 / HOURS, rel=0.01)
     assert metric_months(1e6, 3) == pytest.approx(3)

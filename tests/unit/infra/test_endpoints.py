@@ -16,6 +16,7 @@ from botocore.config import Config
 from tests.support.cloudformation import SUFFIXES, deployed
 from tests.support.published import regions, resource_types, transformed
 from tests.support.templates import TEMPLATES, written
+from tocsin.connector.aws import SERVICES
 from tocsin_local.paths import ROOT
 
 PREFIX = "AWS_ENDPOINT_URL"
@@ -66,7 +67,8 @@ def session() -> boto3.Session:
 def host_asked(service: str, region: str, environment: Mapping[str, str], *, dual_stack: bool = False) -> str:
     """Return the host that a request to `service` goes to: that of the request, since a client's
     `meta.endpoint_url` knows nothing of the rules by which each request is sent."""
-    config = Config(use_dualstack_endpoint=dual_stack)
+    # Unless it is said here, the environment says it.
+    config = Config(use_dualstack_endpoint=True) if dual_stack else Config()
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
@@ -125,6 +127,39 @@ def test_secrets_manager_needs_none_for_its_usual_name_is_dual_stack() -> None:
         if host_asked("secretsmanager", region, {})
         != host_asked("secretsmanager", region, {}, dual_stack=True)
     ]
+
+
+def connector_environment(region: str, network: str) -> dict[str, str]:
+    """What botocore reads of the connector's variables."""
+    given = {"ConnectorNetwork": network}
+    stack = deployed(given, region=region, partition=partitions()[region]).nested["Connector"]
+    [task] = stack.of_type("AWS::ECS::TaskDefinition").values()
+    [connector] = [it for it in task.properties["ContainerDefinitions"] if it["Name"] == "connector"]
+    told = {pair["Name"]: pair["Value"] for pair in connector["Environment"]}
+    return {name: value for name, value in told.items() if name.startswith("AWS_") and "REGION" not in name}
+
+
+@pytest.mark.slow
+def test_without_ipv4_the_connector_calls_every_service_by_its_dual_stack_name() -> None:
+    names = {
+        (region, service): host_asked(service, region, connector_environment(region, "ipv6"))
+        for region in partitions()
+        for service in SERVICES
+    }
+    wrong = {
+        place: name
+        for place, name in names.items()
+        if name != host_asked(place[1], place[0], {}, dual_stack=True)
+    }
+    assert wrong == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("service", SERVICES)
+def test_with_ipv4_it_calls_them_by_their_usual_names(service: str) -> None:
+    for region in ("eu-west-1", "cn-north-1", "eusc-de-east-1"):
+        environment = connector_environment(region, "ipv4")
+        assert host_asked(service, region, environment) == host_asked(service, region, {})
 
 
 @pytest.mark.parametrize("partition", PARTITIONS)

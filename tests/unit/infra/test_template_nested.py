@@ -5,6 +5,7 @@ import re
 import botocore.session
 import pytest
 
+from tests.support.cloudformation import deployed
 from tests.support.templates import container, properties, resources, statements, template
 
 NETWORK, CONNECTOR, ALARMS = "infra/network.yaml", "infra/connector.yaml", "infra/observability.yaml"
@@ -25,7 +26,7 @@ class TestNestedStacks:
         assert given <= set(asked)
         assert {key for key, it in asked.items() if "Default" not in it} <= given
 
-    @pytest.mark.parametrize("output", ["PublicSubnetIds", "PrivateSubnetIds", "ConnectorPort"])
+    @pytest.mark.parametrize("output", ["ConnectorSubnetIds", "PrivateSubnetIds", "ConnectorPort"])
     def test_the_network_says_what_the_others_need(self, output: str) -> None:
         assert output in template(NETWORK)["Outputs"]
 
@@ -49,8 +50,33 @@ class TestNetwork:
     def test_no_subnet_shares_a_route_table_with_the_other_kind(self) -> None:
         for association in resources("AWS::EC2::SubnetRouteTableAssociation", NETWORK).values():
             subnet = association["Properties"]["SubnetId"]["Ref"]
-            wanted = PUBLIC if subnet.startswith("Public") else PRIVATE
-            assert association["Properties"]["RouteTableId"] == wanted
+            [kind] = [kind for kind in ("Public", "Private", "Connector") if subnet.startswith(kind)]
+            assert association["Properties"]["RouteTableId"] == {"Ref": f"{kind}Routes"}
+
+    def test_without_ipv4_the_connector_leaves_by_a_gateway_that_lets_nothing_in(self) -> None:
+        [route] = self.routes({"Ref": "ConnectorRoutes"})
+        assert route["DestinationIpv6CidrBlock"] == "::/0"
+        assert route["EgressOnlyInternetGatewayId"] == {"Ref": "EgressOnlyGateway"}
+
+    @pytest.mark.parametrize(("network", "kind"), [("ipv4", "Public"), ("ipv6", "Connector")])
+    def test_the_connectors_subnets_are_those_of_its_network(self, network: str, kind: str) -> None:
+        stack = deployed({"ConnectorNetwork": network}).nested["Network"]
+        subnets = stack.of_type("AWS::EC2::Subnet")
+        assert {key for key in subnets if key.startswith("Connector")} == (
+            {"ConnectorSubnetA", "ConnectorSubnetB"} if network == "ipv6" else set()
+        )
+        expected = [stack.resolve({"Ref": f"{kind}Subnet{zone}"}) for zone in "AB"]
+        assert stack.outputs["ConnectorSubnetIds"] == ",".join(expected)
+
+    def test_a_subnet_of_ipv6_alone_has_no_range_of_ipv4_and_shares_none_of_ipv6(self) -> None:
+        """Fargate pulls over IPv4 where a subnet has it, whether or not the task has an address to do so."""
+        subnets = deployed({"ConnectorNetwork": "ipv6"}).nested["Network"].of_type("AWS::EC2::Subnet")
+        for name in ("ConnectorSubnetA", "ConnectorSubnetB"):
+            its = subnets[name].properties
+            assert (its["Ipv6Native"], its["AssignIpv6AddressOnCreation"]) == (True, True)
+            assert "CidrBlock" not in its
+        ranges = [it.properties["Ipv6CidrBlock"] for it in subnets.values()]
+        assert len(set(ranges)) == len(ranges) == 6
 
     def test_dynamodb_has_a_gateway_endpoint_for_the_private_subnets(self) -> None:
         endpoint = properties("DynamoDbEndpoint", NETWORK)
@@ -91,13 +117,30 @@ class TestConnector:
     def test_runs_the_stock_image_of_the_functions_runtime_by_a_dated_tag(self, name: str) -> None:
         _, own, stock = container(name)["Image"]["Fn::If"]
         assert own == {"Ref": "ConnectorImage"}
-        assert stock["Fn::Sub"][0] == "public.ecr.aws/lambda/python:${Version}-${Architecture}"
+        assert stock["Fn::Sub"][0] == "${Registry}/lambda/python:${Version}-${Architecture}"
         versions = template(CONNECTOR)["Mappings"]["Image"]
         runtimes = template()["Parameters"]["PythonRuntime"]["AllowedValues"]
         assert set(versions) == set(runtimes)
         for runtime, image in versions.items():
             dated = rf"{runtime.removeprefix('python')}\.20\d\d\.\d\d\.\d\d\.\d\d"
             assert re.fullmatch(dated, image["Version"])
+
+    @pytest.mark.parametrize(
+        ("network", "registry", "public_address", "dual_stack"),
+        [("ipv4", "public.ecr.aws", "ENABLED", "false"), ("ipv6", "ecr-public.aws.com", "DISABLED", "true")],
+    )
+    def test_without_ipv4_image_and_services_have_the_names_that_answer_over_ipv6(
+        self, network: str, registry: str, public_address: str, dual_stack: str
+    ) -> None:
+        stack = deployed({"ConnectorNetwork": network}).nested["Connector"]
+        [task] = stack.of_type("AWS::ECS::TaskDefinition").values()
+        for one in task.properties["ContainerDefinitions"]:
+            assert one["Image"].startswith(f"{registry}/lambda/python:3.13.")
+            variables = {pair["Name"]: pair["Value"] for pair in one["Environment"]}
+            assert variables["AWS_USE_DUALSTACK_ENDPOINT"] == dual_stack
+        [service] = stack.of_type("AWS::ECS::Service").values()
+        its = service.properties["NetworkConfiguration"]["AwsvpcConfiguration"]
+        assert its["AssignPublicIp"] == public_address
 
     @pytest.mark.parametrize(
         ("image", "allowed"),
@@ -132,7 +175,7 @@ class TestConnector:
         assert (container("layer")["Essential"], container("connector")["Essential"]) == (False, True)
 
     def test_a_task_of_an_older_version_may_fetch_its_layer_too_and_no_other_layer(self) -> None:
-        (own,) = [it for owner, it in statements(CONNECTOR) if owner == "TaskRole"]
+        own, _ = [it for owner, it in statements(CONNECTOR) if owner == "TaskRole"]
         named, earlier = own["Resource"]
         assert earlier["Fn::Sub"].endswith(":layer:CoreLayer:*")
         arn, variables = named["Fn::Sub"]

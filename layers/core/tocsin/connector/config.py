@@ -59,7 +59,7 @@ class Config:
     silence: float = SILENCE_SECONDS
 
     def url(self, port: int) -> str:
-        """Where Lambdas find the connector that listens at `port`; an IPv6 address is in brackets (RFC 3986)."""
+        """Where Lambdas find the connector that listens at `port`; an IPv6 address in brackets (RFC 3986)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"https://{host}:{port}"
 
@@ -99,16 +99,18 @@ def _addresses(variables: _Variables) -> tuple[str, str]:
         return told, told
     metadata = variables.optional(METADATA)
     if metadata:
-        # All interfaces: the task's own health check comes in over the loopback of IPv4. The security group lets
-        # in only the Lambdas.
+        # All interfaces: the task's own health check comes in over IPv4's loopback.
+        # The security group lets in only the Lambdas.
         address = private_address(metadata)
         return address, "::" if ":" in address else "0.0.0.0"  # noqa: S104
     return "127.0.0.1", "127.0.0.1"
 
 
 def private_address(metadata_url: str) -> str:
-    """The task's address in its VPC, from the ECS task metadata endpoint, version 4: the one of IPv4, or that of
-    IPv6 in a subnet without IPv4, where the list of IPv4 addresses isn't told."""
+    """The task's address in its VPC, from the ECS task metadata endpoint, version 4.
+
+    IPv4 where there is any. In a subnet without it, the list of IPv4 addresses isn't told.
+    """
     if not metadata_url.startswith("http://"):
         raise BadEnvironment(METADATA, "is no http URL")
     try:

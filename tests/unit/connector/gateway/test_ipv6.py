@@ -1,14 +1,14 @@
-"""The connector on IPv6 alone, as in a subnet without IPv4: the same lease, the same trust, no other way in."""
+"""The connector on IPv6 alone, as in a subnet without IPv4: the same lease, and the same trust."""
 
 from __future__ import annotations
 
-import socket
 import ssl
 import urllib.request
 from collections.abc import Iterator
 
 import pytest
 
+from tests.support.addresses import has_ipv6_loopback
 from tests.support.running_endpoint import Lease, LoopThread, Profile, RunningEndpoint, build
 from tocsin.connector_client import errors
 from tocsin.connector_client.client import ConnectorClient
@@ -17,15 +17,7 @@ from tocsin.whatsapp.node import Node
 IQ = Node("iq", {"type": "get", "xmlns": "w:p"}, (Node("ping"),))
 
 
-def has_loopback() -> bool:
-    try:
-        with socket.create_server(("::1", 0), family=socket.AF_INET6):
-            return True
-    except OSError:
-        return False
-
-
-pytestmark = pytest.mark.skipif(not has_loopback(), reason="this machine has no IPv6")
+pytestmark = pytest.mark.skipif(not has_ipv6_loopback(), reason="this machine has no IPv6")
 
 
 @pytest.fixture
