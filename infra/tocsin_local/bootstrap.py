@@ -50,6 +50,7 @@ from tocsin_local.paths import (
     VENV,
     WHATSMEOW,
 )
+from tocsin_local.setup_failure import explain
 from tocsin_local.setup_progress import Progress
 
 OLDEST_PYTHON = (3, 11)
@@ -357,7 +358,7 @@ def make_one(part: Part, progress: Progress, stop: threading.Event) -> None:
             output.write(f"$ {' '.join(command)}\n")
             output.flush()
             if run_stoppable(command, folder, output, stop) != 0:
-                raise SetupError(explain(part.name, log))
+                raise SetupError(explain(part.name, log, ROOT))
 
         part.make(run, before)
         part.set_stamp()
@@ -386,13 +387,6 @@ def run_stoppable(command: Sequence[str], folder: Path, output: TextIO, stop: th
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 raise SetupError("stopped") from None
-
-
-def explain(name: str, log: Path) -> str:
-    """The message of a failed installation: the last lines of its log, and where the log is."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    end = "\n  ".join(lines[-12:])
-    return f"{name} could not be installed. The end of {log.relative_to(ROOT)}:\n  {end}"
 
 
 def check_python() -> None:

@@ -116,6 +116,24 @@ class TestFailure:
         with pytest.raises(SetupError, match=r"setup-counted\.log"):
             make_all([failing], Progress())
 
+    @pytest.mark.parametrize(
+        ("wrote", "hinted"),
+        [
+            ("ERROR: Could not find a version that satisfies … (from versions: none)", True),
+            ("urllib3.exceptions.NewConnectionError: … [Errno 101] Network is unreachable", True),
+            ("npm error network request to … failed", True),
+            ("ERROR: Could not find a version that satisfies … (from versions: 1.0, 1.1)", False),
+            ("error: no space left on device", False),
+        ],
+    )
+    def test_asks_for_the_network_where_a_registry_was_not_reached(
+        self, tmp_path: Path, wrote: str, hinted: bool
+    ) -> None:
+        command = [sys.executable, "-c", f"print({wrote!r}); raise SystemExit(1)"]
+        with pytest.raises(SetupError) as raised:
+            make_all([Counted(tmp_path / "part", command=command)], Progress())
+        assert ("Does this machine reach PyPI" in str(raised.value)) is hinted
+
 
 class TestProfiles:
     def test_the_demo_needs_no_node(self) -> None:
