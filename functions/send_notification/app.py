@@ -106,10 +106,11 @@ def give_back(lane: Lane[Verdict]) -> None:
     if not waiting:
         return
     try:
-        _, redelivery = sender()
+        carrier, redelivery = sender()
         untried = waiting[1:] if lane.is_begun else waiting
         if seconds in (None, 0) and waiting[0].receives >= START_OVER_RECEIVES:
             for record in untried:
+                carrier.keep_place(record.body)
                 redelivery.start_over(record)
             lane.cut_off(untried)
         if seconds is not None and lane.waiting:

@@ -21,6 +21,7 @@ from tests.support.wired_functions import WiredFunctions, texts
 from tocsin import aws
 from tocsin.bootstrap.send_notification import delivery
 from tocsin.notify.config import Environment, MissingVariable, SendConfig
+from tocsin.notify.gate import BEHIND
 from tocsin.notify.lanes import Lane, Record
 from tocsin.notify.queues import Order
 from tocsin.notify.redelivery import Redelivery
@@ -358,3 +359,14 @@ def test_an_order_that_others_left_no_time_starts_over_before_it_would_be_buried
     lane = Lane([record])
     app.give_back(lane)
     assert (copied, list(lane.waiting)) == (([record.message_id], []) if starts_over else ([], [record]))
+
+
+def test_what_starts_over_is_not_overtaken_by_what_lies_behind_it_in_the_queue(
+    app: ModuleType, wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Redelivery, "start_over", lambda self, record: None)
+    first, second = wired.plan(1), wired.plan(2)
+    body = json.dumps(Order.of(first).to_json())
+    app.give_back(Lane([Record("m1", "h1", body, Order.of(first).group, app.START_OVER_RECEIVES)]))
+    assert wired.deliver(second) == Verdict("parked", BEHIND)
+    assert wired.deliver(first) == Verdict("sent")

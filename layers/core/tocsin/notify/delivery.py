@@ -123,6 +123,18 @@ class Delivery:
         self._unreadable.refuse(body, lane, message_id)
         return Verdict(UNREADABLE, MALFORMED_ORDER)
 
+    def keep_place(self, body: str) -> None:
+        """An order is about to go to the end of its lane, behind orders that may be younger: these wait for
+        it."""
+        try:
+            order = Order.parse(body)
+        except ValueError:
+            return
+        notification = self._stores.notifications.get_readable(order.notification)
+        if notification is not None and reason_to_drop(notification, order) is None:
+            name, turn = notification.person_name, notification.turn
+            self._stores.people.enter_line(notification.account, name, turn)
+
     def _deliver(self, order: Order, receives: int, lane: str | None, alone: bool) -> Verdict:
         # Before anything is sent: who can't read them sends nothing. Read once in a while, they cost nothing.
         self._settings()

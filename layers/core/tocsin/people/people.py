@@ -276,8 +276,12 @@ class People:
         with suppress(ConditionFailed):
             self.change(account, name, gone)
 
+    def enter_line(self, account: str, name: str, turn: str) -> None:
+        """A notification to them is about to lie in the queue behind later ones: these wait for it."""
+        self.change(account, name, Update(("", ""), add={"parked": frozenset({turn})}))
+
     def leave_line(self, account: str, name: str, turn: str) -> None:
-        """A parked notification to them came to its end: it holds up nobody any more."""
+        """A notification in their line came to its end: it holds up nobody any more."""
         update = Update(("", ""), discard={"parked": frozenset({turn})}, when=(ITEM_EXISTS,))
         with suppress(ConditionFailed):
             self.change(account, name, update)

@@ -63,8 +63,9 @@ class Person:
     changes, so that a name that is learnt overtakes nothing. `names`: every name by which they were written
     to or wrote. `formerly`: earlier ids, under which some of their records still lie.
     `reached`: text that sorts by when `last_notification` reached them; 0.1.0 writes none.
-    `parked`: turns of notifications that were parked and not yet seen to come to an end. `heard_at`: when
-    they wrote to us, of somebody whom no notification of ours had reached, or none from our present number.
+    `parked`: turns of notifications that were parked, or went to the end of the queue, and not yet seen to
+    come to an end. `heard_at`: when they wrote to us, of somebody whom no notification of ours had reached,
+    or none from our present number.
     `must_write_first_at`: since when WhatsApp lets us write to them only after they have; `refused`: ids of
     notifications that it refused.
     """
