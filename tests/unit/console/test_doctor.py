@@ -17,7 +17,10 @@ from tests.support.fake_cloud import MemoryCloud
 from tests.support.fake_deployment import NOW, Connector, FakeDeployment, Said
 from tests.support.memory_aws import everything_in
 from tests.support.scripted_aws import ScriptedAws, refused
+from tocsin.accounts.challenge import Challenge, note_challenge
 from tocsin.accounts.limits import FIRST_CONTACTS, Limit, note_limit
+from tocsin.accounts.login_refusal import note_refusal, refusal_of
+from tocsin.accounts.quota import Quota, note_quota
 from tocsin.dynamo.writes import Put, Update
 from tocsin.notify.self_test import Result, SelfTest
 from tocsin.tables.keys import heartbeat_key, prekey_key
@@ -159,6 +162,18 @@ class Scene:
         limit = Limit(FIRST_CONTACTS, "463", NOW + 3600, NOW)
         note_limit(self.fake.deployment.keys_table, "default", limit)
 
+    def use_up_new_chats(self) -> None:
+        quota = Quota(16, 30, int(NOW) + 3600, "FIRST_WARNING", int(NOW))
+        note_quota(self.fake.deployment.keys_table, "default", quota)
+
+    def challenge(self) -> None:
+        note_challenge(self.fake.deployment.keys_table, "default", Challenge("PASSKEY", int(NOW)))
+
+    def lock(self) -> None:
+        deployment = self.fake.deployment
+        told = refusal_of("403", {"reason": "403"}, int(NOW), None, guessed=False)
+        note_refusal(deployment.keys_table, deployment.sealer, "default", told, b"<failure>", bytes(12))
+
     def lose_prekeys(self) -> None:
         table = self.fake.deployment.keys_table
         table.__init__()  # type: ignore[misc]
@@ -289,6 +304,9 @@ FAULTS: list[tuple[str, Sicken, Level, str]] = [
     ("accounts", lambda it: it.connector.says("connecting"), Level.WARNING, "log"),
     ("accounts", lambda it: it.pass_time(60), Level.FAULT, "start a connector"),
     ("restrictions", lambda it: it.restrict(), Level.WARNING, "let customers write first"),
+    ("restrictions", lambda it: it.use_up_new_chats(), Level.WARNING, "tocsin people invite"),
+    ("restrictions", lambda it: it.challenge(), Level.WARNING, "open WhatsApp on the phone"),
+    ("restrictions", lambda it: it.lock(), Level.FAULT, "linking again doesn't help before"),
     (
         "sending",
         lambda it: it.put({"version": 2, "values": {"sending": {"*": "paused"}}}),
