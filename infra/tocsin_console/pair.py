@@ -32,6 +32,7 @@ from tocsin_console.errors import ConsoleError, Interrupted, TimedOut
 from tocsin_console.output import Output, json_moment
 from tocsin_console.passkey import Guide, Sources
 from tocsin_console.progress import Progress
+from tocsin_console.signals import as_interrupts
 
 POLL_SECONDS = 0.5
 # How long to wait for a connector's answer before saying that there is none. A new one starts in a minute.
@@ -129,7 +130,7 @@ def pair(
     board = _Board(output, account)
     guide = Guide(deployment, account, output, Sources.of(wishes.assertion, output))
     try:
-        with output.progress("waiting for the phone") as progress:
+        with as_interrupts(), output.progress("waiting for the phone") as progress:
             offers = codes(
                 deployment,
                 account,

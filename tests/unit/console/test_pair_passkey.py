@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -404,6 +405,29 @@ def test_ctrl_c_drops_the_attempt_at_the_connector(
             interrupt,
             assertion=str(tmp_path / "never"),
         )
+    assert given(fake) == PasskeyAnswer("one")
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_terminal_that_is_closed_drops_the_attempt_too(
+    fake: FakeDeployment, connector: Connector, said: Said, tmp_path: Path, name: str
+) -> None:
+    """Else the phone could be linked behind it."""
+    number = getattr(signal, name)
+    at_worst = signal.signal(number, signal.SIG_IGN)
+    try:
+        with pytest.raises(Interrupted):
+            paired(
+                fake,
+                said,
+                lambda: connector.answers(passkey=CHALLENGE_STEP),
+                lambda: os.kill(os.getpid(), number),
+                lambda: connector.answers("connecting"),
+                lambda: connector.says("connected"),
+                assertion=str(tmp_path / "never"),
+            )
+    finally:
+        signal.signal(number, at_worst)
     assert given(fake) == PasskeyAnswer("one")
 
 
