@@ -285,6 +285,15 @@ async def test_after_the_second_warning_the_last_new_chats_are_for_what_is_urgen
     assert scene.bus.resumed == 1
 
 
+async def test_a_word_that_nobody_knows_frees_nobody(scene: Scene) -> None:
+    await scene.health.hear(NewChatQuota(27, 30, NOW + DAY, "SECOND_WARNING"))
+    await scene.health.hear(NewChatQuota(27, 30, NOW + DAY, "SOMETHING_NEW"))
+    assert scene.until(FEW_NEW_CHATS) == NOW + DAY
+    await scene.health.hear(NewChatQuota(30, 30, NOW + DAY, "CAPPED"))
+    await scene.health.hear(NewChatQuota(30, 30, NOW + DAY, "SOMETHING_NEW"))
+    assert (scene.until(NEW_CHATS), scene.bus.resumed) == (NOW + DAY, 0)
+
+
 async def test_unless_the_operator_says_else(scene: Scene) -> None:
     scene.health._settings = chosen(last_new_chats="any")
     await scene.health.hear(NewChatQuota(27, 30, NOW + DAY, "SECOND_WARNING"))

@@ -8,10 +8,13 @@ from tocsin.dynamo.table import Table
 from tocsin.dynamo.writes import Item, Put, Value
 from tocsin.tables.keys import quota_key
 
+UNCAPPED: Final = "NONE"
 FIRST_WARNING: Final = "FIRST_WARNING"
 SECOND_WARNING: Final = "SECOND_WARNING"
 CAPPED: Final = "CAPPED"
 WARNINGS: Final = (FIRST_WARNING, SECOND_WARNING, CAPPED)
+OPEN: Final = (UNCAPPED, FIRST_WARNING, SECOND_WARNING)
+"""New chats may be had. It is an open set: of a word that isn't known nobody can say that."""
 
 _KEPT_SECONDS: Final = 40 * 86400
 """A cycle is a month."""

@@ -31,7 +31,7 @@ from tocsin.accounts.limits import (
     REACHOUT_LOCK,
     Limit,
 )
-from tocsin.accounts.quota import SECOND_WARNING, Quota
+from tocsin.accounts.quota import CAPPED, OPEN, SECOND_WARNING, Quota
 from tocsin.connector.aws import Aws
 from tocsin.connector.gateway.limits import WORDS, Limits
 from tocsin.connector.notices import Notices
@@ -304,7 +304,7 @@ class AccountHealth:
         self.quota = quota
         if told.is_used_up and (told.cycle_end is None or told.cycle_end > now):
             await self._new_chats_capped(told, now)
-        elif told.status and not told.is_used_up:
+        elif told.status in OPEN:
             await self._lift(NEW_CHATS)
         await self._keep_the_last(told, now)
         was = (before.status, before.cycle_end) if before is not None and before.is_warning(now) else None
@@ -318,7 +318,7 @@ class AccountHealth:
         ends = told.cycle_end if told.cycle_end is not None and told.cycle_end > now else None
         if told.status == SECOND_WARNING and wanted and ends is not None:
             await self._limit(FEW_NEW_CHATS, NEW_CHAT_QUOTA, ends)
-        elif told.status:
+        elif told.status in (*OPEN, CAPPED):
             await self._lift(FEW_NEW_CHATS)
 
     async def _new_chats_capped(self, told: NewChatQuota, now: float) -> Limit:
