@@ -385,7 +385,7 @@ def _is_meant(account: str, linked: LinkedPhone, output: Output) -> bool:
     if not _is_another(linked):
         return True
     output.say(
-        f"the account '{account}' was linked to +{linked.before} before, and is to +{linked.number} now"
+        f"the account '{account}' was linked to +{linked.before} before; now it is to +{linked.number}"
     )
     if not output.can_ask:
         return True
