@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from tocsin.dynamo.writes import Item, Key
 from tocsin.notify.store.texts import TextWithheld
+from tocsin.people.consent import Way
 from tocsin.tables.names import is_lid, recipient_of
 from tocsin.tables.notifications import person_key
 from tocsin.timestamps import from_seconds, iso
@@ -66,7 +67,7 @@ def add(people: People, wanted: str, *, output: Output, clock: Callable[[], floa
     whom = found.shown(found.asked[0])
     at = from_seconds(clock())
     news = people.opt_out_kept(found) is None and people.deployment.stores.people.opt_out(
-        people.account, found.person.id, BY_OPERATOR, at
+        people.account, found.person.id, BY_OPERATOR, at, way=Way.OPERATOR
     )
     if news:
         what = f"noted that {_shown(found.asked[0])} opted out of the account {people.account}"
@@ -76,19 +77,24 @@ def add(people: People, wanted: str, *, output: Output, clock: Callable[[], floa
     return news
 
 
-def remove(people: People, wanted: str, *, output: Output, yes: bool) -> None:
+def remove(
+    people: People, wanted: str, *, output: Output, yes: bool, clock: Callable[[], float] = time.time
+) -> None:
     """Write to somebody again who had opted out. Raises NotFound if they hadn't, Usage."""
     found = people.find(wanted)
     whom = found.shown(found.asked[0])
     sentence = _back(people, found, whom)
     confirm(lambda: sentence, yes=yes, output=output)
     try:
-        people.deployment.stores.people.opt_in(people.account, found.person.id)
+        people.deployment.stores.people.opt_in(
+            people.account, found.person.id, from_seconds(clock()), way=Way.OPERATOR
+        )
     except TextWithheld as refusal:
         raise needs_texts(refusal) from None
     note(
         people.deployment,
         f"took the opt-out of {_shown(found.asked[0])} from the account {people.account} back",
+        clock=clock,
     )
     output.record({"person": whom, "opted_out": False})
     output.say(f"{whom} gets messages again")

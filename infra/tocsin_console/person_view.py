@@ -14,6 +14,7 @@ from tocsin.keys.forgetting import KeysHeld
 from tocsin.keys.views import UserView
 from tocsin.notify.store.belongings import Held
 from tocsin.notify.store.parking import WaitingRow
+from tocsin.people.consent import GIVEN, WITHDRAWN, ConsentChange, Way
 from tocsin.people.forgotten import OptOut
 from tocsin.people.person import Person, Source
 from tocsin.tables.names import is_lid
@@ -28,8 +29,8 @@ SOURCES = {
     Source.WROTE: "they wrote under it",
     Source.OPERATOR: "an operator confirmed it",
 }
-WISHES = {"withdrawn": "took it back", "given": "gave it again"}
-"""What a reply did to consent → in words."""
+WISHES = {WITHDRAWN: "took it back", GIVEN: "gave it again"}
+"""What became of consent → in words."""
 
 
 class Fact(NamedTuple):
@@ -90,12 +91,18 @@ class PersonView:
         return view if view.next is not None or view.devices else None
 
     @property
-    def wishes(self) -> list[tuple[int, str, str]]:
-        """Of the replies that are kept, those that took consent back or gave it again: when (ms), which of
-        both, and the message's id."""
-        replies = (item for item in self.held.replies if item.get("consent"))
-        found = [(item.get("received_at"), item.get("consent"), item.get("message_id")) for item in replies]
-        return sorted((at, str(wish), str(message)) for at, wish, message in found if isinstance(at, int))
+    def wishes(self) -> list[ConsentChange]:
+        """What their record knows of consent, and of the replies that are kept those that it doesn't: of
+        before it knew any, or said once more."""
+        known = self.found.person.consents
+        noted = {one.message for one in known}
+        replies = (
+            ConsentChange(at, str(item["consent"]), Way.MESSAGE, str(item.get("message_id")))
+            for item in self.held.replies
+            if item.get("consent") and isinstance(at := item.get("received_at"), int)
+        )
+        others = (one for one in replies if one.message not in noted)
+        return sorted([*known, *others], key=lambda one: one.at)
 
     @property
     def parked(self) -> list[WaitingRow]:
@@ -145,8 +152,15 @@ class PersonView:
             "opted_out_at": json_moment(person.opted_out_at),
             "opt_out_word": person.opt_out_word,
             "wishes": [
-                {"at": json_moment(at), "wish": wish, "message": message} for at, wish, message in self.wishes
+                {
+                    "at": json_moment(one.at),
+                    "wish": one.wish,
+                    "way": one.way,
+                    "message": one.message or None,
+                }
+                for one in self.wishes
             ],
+            "wishes_before": person.consents_before,
             "confirmed_at": json_moment(person.confirmed_at),
             "forgotten": forgotten,
         }
@@ -198,8 +212,10 @@ class PersonView:
             )
         else:
             yield Fact("consent", "no opt-out")
-        for at, wish, message in self.wishes:
-            yield Fact("", f"{moment(at)} they {WISHES.get(wish, wish)} (message {message})")
+        if person.consents_before:
+            yield Fact("", f"{counted(person.consents_before, 'changes')} before these")
+        for one in self.wishes:
+            yield Fact("", f"{moment(one.at)} they {WISHES.get(one.wish, one.wish)}{_told_by(one)}")
 
     def _history(self) -> Iterator[Fact]:
         person = self.found.person
@@ -253,6 +269,12 @@ class PersonView:
             yield Fact("unreadable", f"{counted(len(self.held.unreadable), 'records')}, of whomever")
         kinds = ", ".join(counted(count, kind) for kind, count in self.keys._asdict().items() if count)
         yield Fact("keys table", kinds or "nothing")
+
+
+def _told_by(change: ConsentChange) -> str:
+    if change.message:
+        return f" (message {change.message})"
+    return " (an operator noted it)" if change.way == Way.OPERATOR else ""
 
 
 def _ago(at: int, now: float) -> str:

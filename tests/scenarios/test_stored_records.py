@@ -265,7 +265,7 @@ def test_a_dead_letter_is_redriven_and_sent(wired: UpgradedHouse) -> None:
 
 def test_who_withdrew_consent_is_left_alone(wired: UpgradedHouse) -> None:
     assert not wired.stores.people.opt_out(ACCOUNT, OPTED_OUT, "stop", NOW * 1000)
-    assert wired.stores.people.opt_in(ACCOUNT, OPTED_OUT)
+    assert wired.stores.people.opt_in(ACCOUNT, OPTED_OUT, NOW * 1000)
 
 
 def test_the_groups_sender_key_goes_on_where_it_was(wired: UpgradedHouse) -> None:

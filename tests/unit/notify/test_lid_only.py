@@ -228,10 +228,10 @@ def test_a_number_that_is_learnt_while_stop_is_written_down_is_opted_out(
     """A send looks at the LID's conduct just before the opt-out is there, and never again."""
     opt_out = wired.stores.people.opt_out
 
-    def after_a_send(*arguments: Any) -> bool:
+    def after_a_send(*arguments: Any, **named: Any) -> bool:
         monkeypatch.setattr(wired.stores.people, "opt_out", opt_out)
         wired.tell(2)
-        return opt_out(*arguments)
+        return opt_out(*arguments, **named)
 
     monkeypatch.setattr(wired.stores.people, "opt_out", after_a_send)
     write(wired, "STOP")

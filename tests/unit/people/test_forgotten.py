@@ -135,8 +135,8 @@ def test_what_they_take_back_is_gone_under_every_name(table: Table) -> None:
     forgotten_of(table).keep(A, [NUMBER, LID], SAID)
     people = stores_of(table).people
     people.address(A, [(NUMBER,)])
-    assert people.opt_in(A, NUMBER)
-    assert not people.opt_in(A, NUMBER)
+    assert people.opt_in(A, NUMBER, 9)
+    assert not people.opt_in(A, NUMBER, 9)
     assert people.join(A, NUMBER, LID, []).opted_out_at is None
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.support.notification_stores import USER
-from tocsin.dynamo.writes import Put
+from tocsin.dynamo.writes import Item, Put, Update, Value
 from tocsin.notify.store.stores import Stores
+from tocsin.people.consent import CONSENTS, GIVEN, MAX_CONSENTS, WITHDRAWN, ConsentChange, Way
 from tocsin.people.people import TooManyHops
 from tocsin.people.person import Name, Person, Source
 from tocsin.tables.notifications import person_key
@@ -30,11 +31,79 @@ def test_an_opt_out_is_news_once_and_confirmed_once(stores: Stores) -> None:
 
 def test_an_opt_in_takes_it_back(stores: Stores) -> None:
     people = stores.people
-    assert not people.opt_in("default", USER)
+    assert not people.opt_in("default", USER, 4)
     people.opt_out("default", USER, "STOP", 5)
-    assert people.opt_in("default", USER)
+    assert people.opt_in("default", USER, 6)
     assert people.find("default", USER).opted_out_at is None
     assert not people.confirm_opt_out("default", USER, 8)
+
+
+def test_each_change_of_consent_is_noted_in_the_write_that_makes_it(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = stores.people
+    written: list[Update] = []
+    update = people._table.update
+    monkeypatch.setattr(people._table, "update", lambda one: written.append(one) or update(one))
+    people.opt_out("default", USER, "stop", 5, message="m1")
+    people.opt_in("default", USER, 6, way=Way.OPERATOR)
+    assert [set(one.append) for one in written] == [{CONSENTS}] * 2
+    assert people.find("default", USER).consents == (
+        ConsentChange(5, WITHDRAWN, Way.MESSAGE, "m1"),
+        ConsentChange(6, GIVEN, Way.OPERATOR),
+    )
+
+
+def test_what_changes_nothing_of_consent_is_not_noted(stores: Stores) -> None:
+    stores.people.opt_in("default", USER, 4)
+    stores.people.opt_out("default", USER, "stop", 5)
+    stores.people.opt_out("default", USER, "stop", 6)
+    assert [one.at for one in stores.people.find("default", USER).consents] == [5]
+
+
+def test_the_last_changes_of_consent_are_kept_and_the_others_counted(stores: Stores) -> None:
+    people = stores.people
+    for at in range(0, 2 * (MAX_CONSENTS + 2), 2):
+        people.opt_out("default", USER, "stop", at)
+        people.opt_in("default", USER, at + 1)
+    person = people.find("default", USER)
+    assert len(person.consents) == MAX_CONSENTS
+    assert person.consents[-1] == ConsentChange(2 * MAX_CONSENTS + 3, GIVEN)
+    assert person.consents_before == MAX_CONSENTS + 4
+
+
+def test_a_change_in_between_leaves_the_shortening_to_the_next(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = stores.people
+    for at in range(MAX_CONSENTS):
+        _ = people.opt_out("default", USER, "stop", at) or people.opt_in("default", USER, at)
+    shorten = people._shorten_consents
+
+    def late(item: Item) -> None:
+        people.note_heard("default", USER, 3)
+        shorten(item)
+
+    with monkeypatch.context() as between:
+        between.setattr(people, "_shorten_consents", late)
+        people.opt_out("default", USER, "stop", 50)
+    assert len(people.find("default", USER).consents) == MAX_CONSENTS + 1
+    people.opt_in("default", USER, 51)
+    assert len(people.find("default", USER).consents) == MAX_CONSENTS
+    assert people.find("default", USER).heard_at == 3
+
+
+def test_changes_of_consent_under_both_names_are_theirs(stores: Stores) -> None:
+    stores.people.opt_out("default", USER, "stop", 5, message="m1")
+    stores.people.opt_out("default", LID, "stop", 3, message="m0")
+    stores.people.join("default", USER, LID, [])
+    assert [one.message for one in stores.people.find("default", USER).consents] == ["m0", "m1"]
+
+
+@pytest.mark.parametrize("odd", ["x", [7], [{"at": "x"}], [{}]])
+def test_what_is_no_change_of_consent_is_passed_over(stores: Stores, odd: Value) -> None:
+    stores.people._table.put(Put(person_key("default", USER), {"opted_out_at": 5, CONSENTS: odd}))
+    assert stores.people.find("default", USER).consents == ()
 
 
 def test_what_remains_is_a_person_as_they_stood_before_their_stop(stores: Stores) -> None:

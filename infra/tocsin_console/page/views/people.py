@@ -150,7 +150,7 @@ async def consent(request: web.Request) -> web.Response:
     def act(site: Site, account: str, wanted: str, output: Output) -> None:
         people = People(site.deployment, account)
         if again:
-            opt_outs.remove(people, wanted, output=output, yes=True)
+            opt_outs.remove(people, wanted, output=output, yes=True, clock=site.clock)
         else:
             opt_outs.add(people, wanted, output=output, clock=site.clock)
 

@@ -264,7 +264,7 @@ class Replies:
         """
         at, people = self._now_ms(), self._stores.people
         if wish is Wish.STOP:
-            people.opt_out(reply.account, person.id, wish.value, at)
+            people.opt_out(reply.account, person.id, wish.value, at, message=reply.message_id)
             person = people.find(reply.account, person.id)
         if person.opted_out_at is None or (wish is Wish.STOP and person.confirmed_at is not None):
             return
@@ -272,7 +272,7 @@ class Replies:
         if wish is Wish.STOP:
             people.confirm_opt_out(reply.account, person.id, at)
         else:
-            people.opt_in(reply.account, person.id)
+            people.opt_in(reply.account, person.id, at, message=reply.message_id)
 
     def _confirm(self, reply: Reply, person: Person, wish: Wish, opted_out_at: int, language: str) -> None:
         """Send our answer as a notification, so that it arrives like one. Its id is that of the opt-out."""

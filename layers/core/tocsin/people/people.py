@@ -29,6 +29,16 @@ from tocsin.dynamo.writes import (
     Write,
     as_read,
 )
+from tocsin.people.consent import (
+    CONSENTS,
+    CONSENTS_BEFORE,
+    GIVEN,
+    MAX_CONSENTS,
+    WITHDRAWN,
+    ConsentChange,
+    Way,
+    last_consents,
+)
 from tocsin.people.forgotten import Forgotten, OptOut
 from tocsin.people.person import (
     FORMERLY,
@@ -198,12 +208,13 @@ class People:
 
     # -- consent -------------------------------------------------------------------------------------------
 
-    def opt_out(self, account: str, name: str, word: str, at: int) -> bool:
-        """Remember the opt-out; whether it is news."""
+    def opt_out(
+        self, account: str, name: str, word: str, at: int, *, way: Way = Way.MESSAGE, message: str = ""
+    ) -> bool:
+        """Remember the opt-out; whether it is news. `message`: the id of the one that said so."""
         said: Item = {"opted_out_at": at, "opt_out_word": word}
-        return self._said(
-            account, name, Update(("", ""), set=said, remove=("confirmed_at",), when=NOT_OPTED_OUT)
-        )
+        out = Update(("", ""), set=said, remove=("confirmed_at",), when=NOT_OPTED_OUT)
+        return self._changes_consent(account, name, out, ConsentChange(at, WITHDRAWN, way, message))
 
     def confirm_opt_out(self, account: str, name: str, at: int) -> bool:
         """Claim the one confirmation of an opt-out; whether it is still to be said."""
@@ -211,12 +222,36 @@ class People:
             account, name, Update(("", ""), set={"confirmed_at": at}, when=OPTED_OUT_UNCONFIRMED)
         )
 
-    def opt_in(self, account: str, name: str) -> bool:
-        """Take an opt-out back, also one from before they were erased; whether there was one."""
+    def opt_in(self, account: str, name: str, at: int, *, way: Way = Way.MESSAGE, message: str = "") -> bool:
+        """Take an opt-out back, also one from before they were erased; whether there was one. `message`: as
+        for `opt_out`."""
         person = self.find(account, name)
         recalled = self.forgotten.drop(account, {name, person.id, *person.names})
         gone = ("opted_out_at", "opt_out_word", "confirmed_at")
-        return self._said(account, name, Update(("", ""), remove=gone, when=OPTED_OUT)) or recalled
+        back, given = Update(("", ""), remove=gone), ConsentChange(at, GIVEN, way, message)
+        if self._changes_consent(account, name, back._replace(when=OPTED_OUT), given):
+            return True
+        return recalled and self._changes_consent(account, name, back, given)
+
+    def _changes_consent(self, account: str, name: str, update: Update, change: ConsentChange) -> bool:
+        """Make a change of consent, and note it in the same write; whether it is one."""
+        try:
+            item = self.change(account, name, update._replace(append={CONSENTS: change.to_value()}))
+        except ConditionFailed:
+            return False
+        self._shorten_consents(item)
+        return True
+
+    def _shorten_consents(self, item: Item) -> None:
+        """Keep the last ones. Who changes the record at this moment leaves it to the next change."""
+        person = person_of_item("", item)
+        if len(person.consents) <= MAX_CONSENTS:
+            return
+        kept, before = last_consents(person.consents, person.consents_before)
+        values: Item = {CONSENTS: [one.to_value() for one in kept], CONSENTS_BEFORE: before}
+        place = (str(item["pk"]), str(item["sk"]))
+        with suppress(ConditionFailed):
+            self._table.update(Update(place, set=values, add={REVISION: 1}, when=(_unchanged(item),)))
 
     def recalled(self, account: str, name: str) -> Person:
         """The person of a name of which nothing is stored: opted out, if they were before they were
@@ -389,6 +424,8 @@ def _stored(key: Key, person: Person, item: Item | None) -> Update:
         "heard_at": person.heard_at,
         MUST_WRITE_FIRST_AT: person.must_write_first_at,
         REFUSED: person.refused or None,
+        CONSENTS: [one.to_value() for one in person.consents] or None,
+        CONSENTS_BEFORE: person.consents_before or None,
     }
     present = {name: value for name, value in values.items() if value is not None}
     return Update(

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from tocsin.dynamo.writes import Item, Value
+from tocsin.people.consent import CONSENTS, CONSENTS_BEFORE, ConsentChange, consents_of, last_consents
 from tocsin.tables.names import is_lid, is_number, recipient_of
 
 POINTER = "person"
@@ -67,7 +68,8 @@ class Person:
     come to an end. `heard_at`: when they wrote to us, of somebody whom no notification of ours had reached,
     or none from our present number.
     `must_write_first_at`: since when WhatsApp lets us write to them only after they have; `refused`: ids of
-    notifications that it refused.
+    notifications that it refused. `consents`: how consent changed, `consents_before`: how often before that
+    (`consent.py`).
     """
 
     id: str
@@ -84,6 +86,8 @@ class Person:
     heard_at: int | None = None
     must_write_first_at: int | None = None
     refused: frozenset[str] = frozenset()
+    consents: tuple[ConsentChange, ...] = ()
+    consents_before: int = 0
     revision: int = 0
 
     @classmethod
@@ -171,6 +175,8 @@ def person_of_item(name: str, item: Item | None) -> Person:
         heard_at=values.get("heard_at"),
         must_write_first_at=values.get(MUST_WRITE_FIRST_AT),
         refused=values.get(REFUSED, frozenset()),
+        consents=consents_of(values.get(CONSENTS)),
+        consents_before=values.get(CONSENTS_BEFORE, 0),
         revision=values.get(REVISION, 0),
     )
 
@@ -199,6 +205,9 @@ def joined(person: Person, other: Person, names: Iterable[Name] = ()) -> Person:
         key=lambda one: one.opted_out_at or 0,
         default=None,
     )
+    consents, before = last_consents(
+        (*person.consents, *other.consents), person.consents_before + other.consents_before
+    )
     return Person(
         id=person.id,
         lane=_lane(person, other),
@@ -214,6 +223,8 @@ def joined(person: Person, other: Person, names: Iterable[Name] = ()) -> Person:
         heard_at=_latest(person.heard_at, other.heard_at),
         must_write_first_at=_latest(person.must_write_first_at, other.must_write_first_at),
         refused=person.refused | other.refused,
+        consents=consents,
+        consents_before=before,
         revision=person.revision,
     )
 
