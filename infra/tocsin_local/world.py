@@ -127,10 +127,15 @@ def whatsapp_server(folder: Path, ports: Port = any_port) -> Iterator[tuple[Mapp
 
 def deployment_of(stack: Stack) -> Deployment:
     """The deployed stack as the console sees it, with the emulator's credentials."""
+    return Deployment(stack.name, stack.outputs, emulator_session(), stack.aws.url)
+
+
+def emulator_session() -> Session:
+    """With the emulator's credentials and region, whatever our own environment says."""
     session = Session()
     session.set_credentials(ROOT_USER["AWS_ACCESS_KEY_ID"], ROOT_USER["AWS_SECRET_ACCESS_KEY"])
     session.set_config_variable("region", REGION)
-    return Deployment(stack.name, stack.outputs, session, stack.aws.url)
+    return session
 
 
 def _ready_line(log: Path) -> Mapping[str, str] | None:
