@@ -26,7 +26,7 @@ from tocsin_local.world import World
 
 DRIVER = Path(__file__).with_name("receipts_driver.py")
 FUNCTIONS = ("ReceiveFunctionName", "RecordReceiptsFunctionName")
-WARM, FEW, MANY = 10, 200, 1_000
+WARM, FEW, MANY = 10, 150, 600
 """Notifications, each with two receipts; few for the release that takes them one by one."""
 
 TIMES, MAX_OWN_MS = 4, 8
