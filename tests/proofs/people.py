@@ -70,7 +70,7 @@ class Connectors:
     def resumed(self, account: str) -> None:
         pass
 
-    def takes_first_contacts(self, account: str) -> bool:
+    def takes_first_contacts(self, account: str, *, urgent: bool = False) -> bool:
         return True
 
 

@@ -3,6 +3,9 @@ against what is known."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any, cast
+
 import pytest
 
 from tests.support.fake_whatsapp import message_from, wrapped
@@ -10,9 +13,10 @@ from tests.support.memory_aws import MemoryAws
 from tests.support.paired_account import ACCOUNT
 from tests.support.wired_functions import WiredFunctions, texts
 from tests.support.wired_steps import orders, our_bundle
-from tocsin.accounts.limits import FIRST_CONTACTS, NEW_CHATS, Limit
+from tocsin.accounts.limits import FEW_NEW_CHATS, FIRST_CONTACTS, NEW_CHATS, Limit
 from tocsin.accounts.state import AccountState
 from tocsin.connector_client import protocol
+from tocsin.multidevice.leased_connectors import LeasedConnectors
 from tocsin.notify.cold import MUST_WRITE_FIRST
 from tocsin.notify.notification import Notification, State
 from tocsin.notify.parking import Maintainer
@@ -211,25 +215,23 @@ def locked(wired: WiredFunctions, number: int = 1) -> Notification:
 
 
 def swept(wired: WiredFunctions) -> list[str]:
-    """What goes out with the next look at what waits, while the lock lasts."""
+    """What goes out with the next look at what waits."""
+    connectors = Limited(wired.paired.table, lambda: wired.paired.sealer, cast("Any", None))
     upkeep = Maintainer(
-        wired.stores, wired.queue, wired.dead_letters, Locked(), clock=lambda: wired.paired.now
+        wired.stores, wired.queue, wired.dead_letters, connectors, clock=lambda: wired.paired.now
     )
     upkeep.resume(ACCOUNT, lambda: 60.0)
     return let_go(wired)
 
 
-class Locked:
-    """The connector of an account that may write to nobody who doesn't know it."""
+class Limited(LeasedConnectors):
+    """The connector of an account that is connected, under the limits that are noted."""
 
     def state(self, account: str) -> AccountState:
         return AccountState.RESTRICTED
 
     def resumed(self, account: str) -> None:
         raise AssertionError("nothing was being held back")
-
-    def takes_first_contacts(self, account: str) -> bool:
-        return False
 
 
 def test_who_writes_while_the_account_is_locked_gets_what_waited_for_them(wired: WiredFunctions) -> None:
@@ -248,6 +250,23 @@ def test_what_nobody_answered_waits_on(wired: WiredFunctions) -> None:
     attrs = {"from": JID("1203630", "g.us"), "participant": wired.siti.user}
     wired.receive(message_from(wired.siti.devices[0], wired.siti, "G1", "Halo", **attrs))
     assert swept(wired) == []
+
+
+@pytest.mark.parametrize("urgent", [True, False])
+def test_where_the_last_new_chats_are_for_what_is_urgent_that_goes(
+    wired: WiredFunctions, urgent: bool
+) -> None:
+    """It met a cap, which was lifted before its cycle's end; after the second warning the rest waits on."""
+    planned = replace(wired.plan(), urgent=urgent, id="0" * 18)
+    wired.stores.notifications.put_new(planned)
+    account, now = wired.paired.keys.account, int(wired.paired.now)
+    refuse(wired, protocol.CAPPED, now + 9 * DAY, 475)
+    assert wired.deliver(planned).outcome == "parked"
+    account.note_limit(Limit(NEW_CHATS, "new-chat-quota", now + 9 * DAY, now))
+    assert swept(wired) == []
+    account.note_limit(Limit(NEW_CHATS, "new-chat-quota", 0, now))
+    account.note_limit(Limit(FEW_NEW_CHATS, "new-chat-quota", now + 9 * DAY, now))
+    assert swept(wired) == ([planned.id] if urgent else [])
 
 
 # -- one message ---------------------------------------------------------------------------------------------

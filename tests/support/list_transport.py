@@ -60,7 +60,7 @@ class ListTransport:
     def resumed(self, account: str) -> None:
         pass
 
-    def takes_first_contacts(self, account: str) -> bool:
+    def takes_first_contacts(self, account: str, *, urgent: bool = False) -> bool:
         return True
 
     # -- what is heard later ---------------------------------------------------------------------------

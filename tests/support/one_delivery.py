@@ -126,7 +126,7 @@ class Connector:
     def state(self, account: str) -> str | None:
         return self.connection
 
-    def takes_first_contacts(self, account: str) -> bool:
+    def takes_first_contacts(self, account: str, *, urgent: bool = False) -> bool:
         return not self.restricted
 
     def resumed(self, account: str) -> None:

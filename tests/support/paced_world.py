@@ -144,7 +144,7 @@ class Server:
     def resumed(self, account: str) -> None:
         pass
 
-    def takes_first_contacts(self, account: str) -> bool:
+    def takes_first_contacts(self, account: str, *, urgent: bool = False) -> bool:
         return self._limit(account) is None
 
 

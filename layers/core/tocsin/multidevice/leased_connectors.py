@@ -31,8 +31,8 @@ class LeasedConnectors:
         lease = read_lease(self._table, account)
         return None if lease is None or lease.connector is None else lease.state
 
-    def takes_first_contacts(self, account: str) -> bool:
-        return first_contacts_limit(self._table, account, time.time()) is None
+    def takes_first_contacts(self, account: str, *, urgent: bool = False) -> bool:
+        return first_contacts_limit(self._table, account, time.time(), urgent=urgent) is None
 
     def own_name(self, account: str) -> str | None:
         """Return the account's own LID (a bare JID); `None` if it isn't linked."""

@@ -75,8 +75,9 @@ class Connectors(Protocol):
     def resumed(self, account: str) -> None:
         """Let fresh notifications pass again. Raises NotTold."""
 
-    def takes_first_contacts(self, account: str) -> bool:
-        """Whether WhatsApp lets the account write to people who don't know it, as far as it told."""
+    def takes_first_contacts(self, account: str, *, urgent: bool = False) -> bool:
+        """Whether WhatsApp lets the account write to people who don't know it, as far as it told. `urgent`:
+        about what is urgent, for which the last new chats are kept."""
 
 
 @dataclass
@@ -104,7 +105,7 @@ class _Run:
     time_left: Callable[[], float]
     portions: Portions
     put_back: set[str] = field(default_factory=set)
-    free: bool | None = None
+    free: dict[bool, bool] = field(default_factory=dict)
 
 
 class Maintainer:
@@ -302,7 +303,7 @@ class Maintainer:
         if row.due_at is None or row.due_at <= now:
             return False
         if row.cause in FIRST_CONTACT_CODES:
-            return not self._is_free(run)
+            return not self._is_free(run, row)
         if row.cause == QUIET_HOURS:
             return self._is_night(row, now)
         if row.cause in (RECIPIENT_PACE, DIGEST):
@@ -316,11 +317,12 @@ class Maintainer:
             place = number_of(place, self._stores.people.find(row.account, place))
         return quiet_end(row.account, row.audience, place, self._settings(), now) is not None
 
-    def _is_free(self, run: _Run) -> bool:
-        """Whether first contacts may go now; asked once in a walk."""
-        if run.free is None:
-            run.free = self._connectors.takes_first_contacts(run.account)
-        return run.free
+    def _is_free(self, run: _Run, row: WaitingRow) -> bool:
+        """Whether first contacts may go now, of the row's urgency; asked once in a walk."""
+        if row.urgent not in run.free:
+            free = self._connectors.takes_first_contacts(run.account, urgent=row.urgent)
+            run.free[row.urgent] = free
+        return run.free[row.urgent]
 
     def _requeue(self, run: _Run, rows: Sequence[tuple[WaitingRow, int]], report: Report) -> int:
         """State, then queue, then the rows: after a crash in between, the rows are there and it begins

@@ -49,7 +49,7 @@ HURRY = "hurried"
 @dataclass(frozen=True)
 class WaitingRow:
     """A parked notification. `due_at` None: as soon as the account is connected; `held_until` None: no limit
-    of the account's holds it."""
+    of the account's holds it. `urgent`: it was, when it was parked."""
 
     account: str
     turn: str
@@ -63,6 +63,7 @@ class WaitingRow:
     tag: str
     parked_at: int
     held_until: int | None = None
+    urgent: bool = False
 
     @property
     def hold(self) -> Hold | None:
@@ -216,6 +217,7 @@ def _waits(notification: Notification, attempt: Attempt, times: Item, expire_at:
 
 def _row(notification: Notification) -> Item:
     return {
+        **({"urgent": True} if notification.urgent or notification.hurried else {}),
         "notification": notification.id,
         "planned_at": notification.created_at,
         "recipient": notification.recipient,
@@ -258,6 +260,7 @@ def _waiting_row(account: str, item: Item) -> WaitingRow:
         # A row from before holds were written down doesn't say when it was parked.
         parked_at=values.get("parked_at", values["planned_at"]),
         held_until=values.get("held_until", held_until(values["cause"], values.get("due_at"))),
+        urgent=values.get("urgent") is True,
     )
     texts = (row.notification, row.recipient, row.audience, row.cause, row.tag)
     moments = (row.planned_at, row.expires_at, row.parked_at, row.due_at or 0, row.held_until or 0)
