@@ -84,6 +84,26 @@ async def test_the_codes_are_compared_where_the_operator_wants_it(world: World) 
         await linked(world, pairing)
 
 
+@pytest.mark.parametrize("same", [True, False])
+@at_the_gate
+async def test_a_passkey_that_took_more_than_five_minutes_has_the_codes_compared(
+    world: World, same: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ceremony, "HANDOFF_SECONDS", 0.0)
+    async with world.pairing() as pairing:
+        await world.scans()
+        await world.uses_the_passkey()
+        world.brings(await world.sees_step(COMPARE), same=same)
+        if same:
+            await linked(world, pairing)
+        else:
+            assert not await pairing
+    gate = world.server.phone(OWNER).at_gate
+    assert gate is not None
+    assert not gate.shown.proven
+    assert (world.keys().account.credentials().jid is not None) is same
+
+
 @at_the_gate
 async def test_codes_that_differ_link_nothing_and_no_new_code_follows(world: World) -> None:
     world.fault("other-code")
