@@ -33,6 +33,15 @@ from tocsin_console.look import Look
 from tocsin_console.output import Output, counted, moment, with_json_moments
 
 MAX_HOOKS = 20
+_SAID = {
+    "connection": "nothing answers there, or it hangs up",
+    "timeout": "no answer within 15 seconds",
+    "dns": "its host has no address",
+    "tls": "its certificate isn't valid for that host",
+    "refused": "its host leads to an address that isn't public",
+    "crashed": "the function itself failed: see the log of deliver_webhooks",
+}
+"""What an attempt came to, if no status came, in other words."""
 _LOOK_SECONDS = 0.5
 
 _ODD: Final = {
@@ -279,7 +288,8 @@ def _tell_answer(delivery: Delivery, output: Output) -> None:
     last = delivery.attempts[-1]
     output.record(_delivery_json(delivery))
     if delivery.state != DELIVERED:
-        raise ConsoleError(f"it did not take the test: {last.said}")
+        meaning = _SAID.get(last.said, "")
+        raise ConsoleError(f"it did not take the test: {last.said}{f' ({meaning})' if meaning else ''}")
     output.say(f"it answered {last.said} after {last.took} ms")
 
 

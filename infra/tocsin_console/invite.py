@@ -95,7 +95,7 @@ def _refused(people: People, wanted: str) -> int:
 
 def _waiting(waiting: int) -> str:
     if not waiting:
-        return "nothing waits for that"
+        return "no notification waits until they write"
     if waiting == 1:
         return "1 notification goes out by itself once they write"
     return f"{waiting} notifications go out by themselves once they write"

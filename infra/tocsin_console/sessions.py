@@ -130,7 +130,9 @@ def list_sessions(sessions: Sessions, *, most: int, output: Output) -> None:
     more = most and len(found) == most and next(users, None) is not None
     tail = "; there are more: --limit 0 shows all" if more else ""
     output.say()
-    output.say(f"{counted(len(found), 'users')}, {counted(round(listing.read_units), 'read units')}{tail}")
+    # What the listing cost; an emulator bills none.
+    cost = f", {counted(round(listing.read_units), 'read units')}" if round(listing.read_units) else ""
+    output.say(f"{counted(len(found), 'users')}{cost}{tail}")
 
 
 def _row(one: UserSummary) -> tuple[object, ...]:
@@ -308,7 +310,7 @@ def _tell(cleaned: Cleaned, output: Output) -> None:
         {"user": shown(cleaned.user), "archived": list(cleaned.archived), "deleted": list(cleaned.deleted)}
     )
     parts = [
-        f"{what} {_numbers(devices)}"
+        f"{what} {'device' if len(devices) == 1 else 'devices'} {_numbers(devices)}"
         for what, devices in (("archived", cleaned.archived), ("deleted (unreadable)", cleaned.deleted))
         if devices
     ]

@@ -66,5 +66,5 @@ def tell_key(source: Source, url: str, key: str, output: Output) -> None:
     """The only time that the key is seen."""
     for line in source_urls.lines(source.kind, url, source.name, source.account, key):
         output.say(line)
-    output.say("This key is shown once; 'tocsin sources rotate' makes another.")
+    output.say(f"It is shown once; 'tocsin sources rotate {source.name}' makes another.")
     output.record({**told_source(source), "url": url, "key": key})

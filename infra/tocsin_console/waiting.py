@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tocsin.notify.waiting import MAX_ROWS, Done, Waiting, WaitingList
+from tocsin.notify.waiting import MAX_ROWS, NO_SUCH, Done, Waiting, WaitingList
 from tocsin_console import masking
 from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
-from tocsin_console.errors import ConsoleError, Usage
+from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.output import Output, counted, json_moment, moment
 
 DEFAULT_SHOWN = 200
@@ -87,14 +87,15 @@ def to_json(one: Waiting) -> dict[str, Any]:
 
 
 def release(deployment: Deployment, ids: Sequence[str], output: Output) -> int:
-    """Let them go within a minute. Returns how many. Raises ConsoleError if none could be."""
+    """Let them go within a minute. Returns how many. Raises ConsoleError if none could be, NotFound if there
+    are no such."""
     waiting_list = WaitingList(deployment.stores)
     return _tell(deployment, [waiting_list.release(one) for one in _ids(ids)], output)
 
 
 def cancel(deployment: Deployment, ids: Sequence[str], output: Output, *, yes: bool) -> int:
-    """End them without a dead letter. Returns how many. Raises ConsoleError if none could be, Usage if nobody
-    can be asked."""
+    """End them without a dead letter. Returns how many. Raises ConsoleError if none could be, NotFound
+    if there are no such, Usage if nobody can be asked."""
     chosen = _ids(ids)
     confirm(
         lambda: f"{counted(len(chosen), 'waiting notifications')} will never be sent", yes=yes, output=output
@@ -117,6 +118,8 @@ def _tell(deployment: Deployment, done: Sequence[Done], output: Output) -> int:
     for one in done:
         output.record({"notification": one.notification, "result": one.result, "why": one.why})
         output.say(f"{one.notification}: {one.result}" + (f": {one.why}" if one.why else ""))
+    if all(one.why == NO_SUCH for one in done):
+        raise NotFound("nothing was done: 'tocsin waiting list' shows what waits")
     if all(one.result == "kept" for one in done):
         raise ConsoleError("nothing was done")
     if any(one.result == "released" for one in done):

@@ -107,11 +107,11 @@ def test_it_counts_what_a_lock_of_the_account_holds_for_them(functions: WiredFun
 def test_what_waits_for_something_else_is_not_counted(functions: WiredFunctions, said: Said) -> None:
     functions.network.refuse_with = [403]
     functions.deliver(functions.plan(1))
-    assert "nothing waits for that" in invited(functions, said, TYPED)
+    assert "no notification waits until they write" in invited(functions, said, TYPED)
 
 
 def test_for_somebody_who_may_be_written_to_nothing_waits(functions: WiredFunctions, said: Said) -> None:
-    assert "nothing waits for that" in invited(functions, said, TYPED)
+    assert "no notification waits until they write" in invited(functions, said, TYPED)
 
 
 def test_a_link_holds_no_text_as_it_is() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.fake_deployment import NOW, SITI, FakeDeployment, Said
 from tocsin.notify.notification import Notification, State
-from tocsin_console.errors import ConsoleError, Usage
+from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.explain import explain
 from tocsin_console.status import show
 from tocsin_console.waiting import cancel, list_waiting, release
@@ -60,6 +60,11 @@ def test_one_behind_it_is_not(fake: FakeDeployment, line: list[Notification], sa
     with pytest.raises(ConsoleError, match="nothing was done"):
         release(fake.deployment, [line[1].id], said.output)
     assert f"it waits behind {line[0].id}" in said.text
+
+
+def test_one_that_is_nowhere_is_not_found(fake: FakeDeployment, said: Said) -> None:
+    with pytest.raises(NotFound, match="tocsin waiting list"):
+        release(fake.deployment, ["ab" * 9], said.output)
 
 
 def test_a_cancelled_one_is_never_sent(fake: FakeDeployment, line: list[Notification], said: Said) -> None:

@@ -29,6 +29,9 @@ from tocsin.timestamps import from_seconds
 CANCELLED = "cancelled"
 BY_OPERATOR = Problem(CANCELLED, "operator", "an operator cancelled it while it waited")
 
+NO_SUCH = "there is no such notification (any more)"
+"""Why nothing was done."""
+
 MAX_ROWS = 10_000
 """How many parked ones one look reads at most, the oldest."""
 
@@ -137,7 +140,7 @@ class WaitingList:
     def _find(self, notification_id: str) -> tuple[Notification, WaitingRow] | Done:
         notification = self._stores.notifications.get(notification_id)
         if notification is None:
-            return Done(notification_id, "kept", "there is no such notification (any more)")
+            return Done(notification_id, "kept", NO_SUCH)
         row = self._stores.parking.row_of(notification)
         if notification.state is not State.WAITING or row is None:
             return Done(notification_id, "kept", f"it does not wait: it is {notification.state}")
