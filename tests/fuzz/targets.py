@@ -666,7 +666,16 @@ ENVELOPE = json.dumps(
 REQUESTS = (
     _request("accounts/default/iq", encode(Node("iq", {"type": "get"}))),
     _request("accounts/default/message", encode(Node("message", {"id": "1"})), f"{protocol.RESUMED}: 1"),
+    _request(
+        "accounts/default/message",
+        encode(Node("message", {"id": "1"})),
+        f"{protocol.PACE}: {protocol.pace_words('customer', urgent=True, known_at=1_795_000_000_000)}",
+    ),
     _request("accounts/default/stanza", encode(Node("receipt", {"id": "1"}))),
+    _request(
+        "accounts/default/download",
+        json.dumps({"direct_path": "/v/1", "file_enc_sha256": "00" * 32}).encode(),
+    ),
     _request("accounts/default/media", b"ciphertext", f"{protocol.MEDIA}: image"),
     _request("accounts/default/resumed", b""),
     _request("accounts/default/iq", b"", token="wrong"),
