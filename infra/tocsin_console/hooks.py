@@ -9,26 +9,26 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 from tocsin.dynamo.errors import ConditionFailed
 from tocsin.guarded_http import Policy, UrlRefused, checked
-from tocsin.hooks.delivery import DAMAGED, DEAD, DELIVERED, Delivery
+from tocsin.hooks.delivery import DEAD, DELIVERED, Delivery
 from tocsin.hooks.endpoint import ACTIVE, PAUSED, Endpoint
 from tocsin.hooks.outcome import TEST, Told
 from tocsin.hooks.queue import HooksQueue, Order
 from tocsin.hooks.signing import new_secret
-from tocsin.hooks.store import EARLIER, LOCKED, HookStore
+from tocsin.hooks.store import HookStore
 from tocsin.notify.cloud_events import TYPES
 from tocsin.notify.store.texts import TextWithheld
 from tocsin.timestamps import from_seconds
-from tocsin.versions import hook_versions
 from tocsin_console import masking
 from tocsin_console.audit import note
 from tocsin_console.confirm import confirm
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, TimedOut, Usage
+from tocsin_console.hook_health import ODD, store_of
 from tocsin_console.look import Look
 from tocsin_console.output import Output, counted, moment, with_json_moments
 
@@ -43,14 +43,6 @@ _SAID = {
 }
 """What an attempt came to, if no status came, in other words."""
 _LOOK_SECONDS = 0.5
-
-_ODD: Final = {
-    LOCKED: "can't be opened: you lack the right to the texts' secret",
-    DAMAGED: "is damaged and hears of nothing: remove it, and add it anew",
-    EARLIER: "is a record of earlier, put back or restored, and hears of nothing: remove it, and add it anew "
-    "if it is wanted",
-}
-"""Why a webhook's record doesn't count."""
 
 
 def add(
@@ -119,7 +111,7 @@ def list_hooks(deployment: Deployment, output: Output) -> None:
             output.say(f"    failed {counted(health.failures, 'times')} in a row; last at {last}")
     for identity, why in odd.items():
         output.record({"hook": identity, "state": "unreadable", "why": why})
-        output.say(f"{identity}  {_ODD[why]}")
+        output.say(f"{identity}  {ODD[why]}")
     if not found and not odd:
         output.say("no webhooks; tocsin hooks add URL")
 
@@ -335,7 +327,7 @@ def _endpoint(store: HookStore, hook: str) -> Endpoint:
         if one.id == hook:
             return one
     if hook in odd:
-        raise ConsoleError(f"{hook} {_ODD[odd[hook]]}")
+        raise ConsoleError(f"{hook} {ODD[odd[hook]]}")
     raise NotFound(f"there is no webhook {hook}: see 'tocsin hooks list'")
 
 
@@ -362,8 +354,7 @@ def _store(deployment: Deployment) -> HookStore:
             "this stack has no outcome webhooks: deploy it with the parameter OutcomeHooks=on "
             "(tocsin deploy --set OutcomeHooks=on)"
         )
-    versions = hook_versions(deployment.keys_table)
-    return HookStore(deployment.outside_table, deployment.stores.texts, versions)
+    return store_of(deployment)
 
 
 def _queue(deployment: Deployment) -> HooksQueue:

@@ -16,12 +16,14 @@ from tests.support.notifications import a_notification, an_id
 from tests.support.receipts import mark_receipt
 from tocsin.accounts import operator_requests
 from tocsin.accounts.lease import LeaseKeeper
-from tocsin.dynamo.writes import Update
+from tocsin.dynamo.writes import Update, Value
+from tocsin.hooks.endpoint import Endpoint
 from tocsin.notify.content import Text
 from tocsin.notify.notification import Notification, Problem, State
 from tocsin.notify.queues import DeadLettersQueue, TicketEventsDeadQueue
-from tocsin.tables.notifications import notification_key
+from tocsin.tables.notifications import hook_key, notification_key
 from tocsin_console.deployment import Deployment
+from tocsin_console.hook_health import store_of
 from tocsin_console.look import depth
 from tocsin_console.output import Output
 
@@ -102,6 +104,15 @@ class FakeDeployment:
         """Its record loses a field that every record has."""
         key = notification_key(notification.id)
         self.deployment.outside_table.update(Update(key, remove=("recipient",)))
+
+    # -- webhooks ------------------------------------------------------------------------------------------
+
+    def hears(self, hook: str = "h-1", **record: Value) -> None:
+        """A webhook. `record`: what stands in plain in its record besides."""
+        endpoint = Endpoint(hook, "https://desk.example.com/", "whsec_" + "A" * 44)
+        store_of(self.deployment).add(endpoint)
+        if record:
+            self.deployment.outside_table.update(Update(hook_key(hook), set=record))
 
     # -- queues --------------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from tocsin.notify.cloud_events import TYPES
 from tocsin.notify.store.texts import SEALED, Texts
 from tocsin.tables.notifications import hook_key
 from tocsin.versions import hook_versions
-from tocsin_console import cli, hooks
+from tocsin_console import cli, hook_health, hooks
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, TimedOut, Usage
 
@@ -96,7 +96,8 @@ def test_what_cannot_be_meant_is_refused(
 def test_who_may_not_seal_is_told_which_right_is_missing(
     deployment: Deployment, told: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hooks, "HookStore", lambda table, _, versions: HookStore(table, Texts(), versions))
+    keyless = HookStore(deployment.outside_table, Texts(), hook_versions(deployment.keys_table))
+    monkeypatch.setattr(hooks, "store_of", lambda _: keyless)
     with pytest.raises(ConsoleError, match=r"must allow what this command does.*TextsSecretArn"):
         added(deployment, told)
 
@@ -201,6 +202,9 @@ def test_a_record_of_earlier_is_named_and_can_only_be_removed(
     put_back(deployment, hook, before)
     hooks.list_hooks(deployment, said.output)
     assert f"{hook}  is a record of earlier" in said.text
+    [health] = hook_health.hooks_of(deployment) or []
+    assert not health.well
+    assert health.sentence.startswith(f"{hook} is a record of earlier")
     with pytest.raises(ConsoleError, match=r"record of earlier.*remove it"):
         hooks.resume(deployment, hook, output=said.output)
     hooks.remove(deployment, hook, yes=True, output=said.output)

@@ -12,10 +12,9 @@ from tocsin.accounts.challenge import Challenge, note_challenge
 from tocsin.accounts.limits import Limit, note_limit
 from tocsin.accounts.login_refusal import note_refusal, refusal_of
 from tocsin.accounts.quota import Quota, note_quota
-from tocsin.dynamo.writes import Delete, Put
+from tocsin.dynamo.writes import Delete
 from tocsin.notify.self_test import Result, SelfTest
 from tocsin.tables.keys import heartbeat_key
-from tocsin.tables.notifications import hook_key
 from tocsin_console.errors import NeedsAttention
 from tocsin_console.output import json_moment, moment
 from tocsin_console.status import show
@@ -273,4 +272,4 @@ def test_programs_are_told_of_each_webhook(fake: FakeDeployment, told: Said) -> 
 def with_hook(fake: FakeDeployment, **record: Any) -> None:
     deployment = fake.deployment
     deployment.outputs["HooksQueueUrl"] = deployment["ReceiptsQueueUrl"]  # type: ignore[index]
-    deployment.outside_table.put(Put(hook_key("h-1"), {"state": "active", **record}))
+    fake.hears(**record)
