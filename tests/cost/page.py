@@ -111,8 +111,18 @@ def _aims(counted, facts, prices: Prices) -> str:
         f"| {what} | {usd:,.2f} | {'holds' if usd <= most else 'does not hold'} |" for what, usd, most in rows
     ]
     text = TEXTS.with_name("aims.md").read_text()
-    shared = sharing_needed(counted, alone, burst)
-    return "\n".join(lines) + "\n\n" + text.format(fixed=fixed, shared=shared, per=ACK_SECONDS)
+    shared, floor = sharing_needed(counted, alone, burst), least(counted, facts, prices)
+    told = text.format(fixed=fixed, shared=shared, per=ACK_SECONDS, floor=floor)
+    return "\n".join(lines) + "\n\n" + told
+
+
+def least(counted, facts, prices: Prices) -> float:
+    """USD of a million, one at a time, if nothing were computed or logged: what is kept, queued and told, and
+    the wait for the ack at the memory that two files need."""
+    parts = by_part(million(each(counted, facts, "in_turn")), prices)
+    waited = ACK_SECONDS * facts.memory["send_notification"] / 1024 * 1e6
+    waiting = prices.of(Use("Lambda", "lambda_gb_second", waited))
+    return waiting + sum(parts[part] for part in ("DynamoDB", "SQS", "EventBridge"))
 
 
 def sharing_needed(counted, alone: float, burst: float) -> float:

@@ -17,8 +17,9 @@ def built(aws: Emulator) -> Path:
     return build(aws.folder)
 
 
-def test_a_change_set_holds_network_and_connector(aws: Emulator, built: Path) -> None:
-    deploy(aws, built, FARGATE, "--no-execute-changeset")
+@pytest.mark.parametrize("network", ["ipv4", "ipv6"])
+def test_a_change_set_holds_network_and_connector(aws: Emulator, built: Path, network: str) -> None:
+    deploy(aws, built, {**FARGATE, "ConnectorNetwork": network}, "--no-execute-changeset")
     cloudformation = aws.client("cloudformation")
     (found,) = cloudformation.list_change_sets(StackName=STACK_NAME)["Summaries"]
     changes = cloudformation.describe_change_set(ChangeSetName=found["ChangeSetId"], StackName=STACK_NAME)[
@@ -32,6 +33,7 @@ def test_a_change_set_holds_network_and_connector(aws: Emulator, built: Path) ->
     ("parameters", "remedy"),
     [
         ({"ConnectorMode": "external", "ConnectorMemory": "1024"}, "ConnectorMemory is for"),
+        ({"ConnectorMode": "external", "ConnectorNetwork": "ipv6"}, "ConnectorNetwork is for"),
         ({**FARGATE, "Timing": "trial"}, "Leave out Timing"),
         ({**FARGATE, "AvailabilityZones": "us-east-1a,us-east-1a"}, "two different zones"),
     ],

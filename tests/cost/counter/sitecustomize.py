@@ -21,6 +21,12 @@ CHUNK = 65536
 """SQS and EventBridge bill a request for each begun 64 KB."""
 
 
+def named(service: str, operation: str, params: dict[str, Any]) -> str:
+    """Under which name a call is counted. A FIFO queue, whose URL says so, has a price of its own."""
+    fifo = ".fifo" if str(params.get("QueueUrl", "")).endswith(".fifo") else ""
+    return f"{service}:{operation}{fifo}"
+
+
 class Counter:
     """What happened since the last line. Threads of one process share it."""
 
@@ -72,7 +78,7 @@ class Counter:
             return answer
         finally:
             with self._lock:
-                name = f"{service}:{operation}"
+                name = named(service, operation, params)
                 self.calls[name] = self.calls.get(name, 0) + 1
                 if service == "sqs":
                     self._count_messages(operation, params)

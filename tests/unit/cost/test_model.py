@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cost import page, report
+from tests.cost.counter.sitecustomize import named
 from tests.cost.facts import facts, is_capped, kept_by_default, metrics_of
 from tests.cost.measure import FUNCTIONS
 from tests.cost.model import (
@@ -81,6 +82,13 @@ def test_a_batch_is_received_and_deleted_once() -> None:
 def test_a_queue_of_either_kind_has_its_price() -> None:
     uses = call_uses("SQS", counts(calls={"sqs:SendMessage": 2, "sqs:SendMessageBatch.fifo": 1}))
     assert (amount(uses, "sqs_request"), amount(uses, "sqs_fifo_request")) == (2, 1)
+
+
+@pytest.mark.parametrize(("queue", "counted"), [("orders.fifo", ".fifo"), ("receipts", "")])
+def test_a_call_is_counted_by_the_kind_of_its_queue(queue: str, counted: str) -> None:
+    params = {"QueueUrl": f"http://127.0.0.1:4566/000000000000/{queue}", "Entries": []}
+    assert named("sqs", "SendMessageBatch", params) == f"sqs:SendMessageBatch{counted}"
+    assert named("dynamodb", "GetItem", {"TableName": "keys"}) == "dynamodb:GetItem"
 
 
 def test_an_empty_queue_is_polled_all_month() -> None:
@@ -169,6 +177,13 @@ def test_no_alarm_needs_a_metric_of_ours_in_each_minute_of_a_quiet_month() -> No
         if one["Properties"].get("TreatMissingData") == "breaching"
     }
     assert always == {"AWS/Lambda"}
+
+
+def test_a_million_that_comes_alone_misses_the_aim_by_what_is_kept_told_and_waited_for() -> None:
+    """The page says that neither cheaper code nor fewer log lines would bring it there."""
+    counted, told = report.read(report.MEASURED)
+    alone = page.total(report.million(report.each(counted, told, "in_turn")), PRICES)
+    assert page.MILLION_AIM < page.least(counted, told, PRICES) < alone
 
 
 def test_a_function_that_nobody_counted_is_told_on_the_page() -> None:
