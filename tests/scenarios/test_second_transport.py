@@ -57,7 +57,7 @@ class Deployment:
         letters = DeadLetters(self.stores, DeadLettersQueue(aws.sqs, aws.queues["dead-letters"]))
         queue = NotificationsQueue(aws.sqs, aws.queues["notifications"])
         replies = Replies(self.stores, queue, clock=clock)
-        self.transport = ListTransport(Receipts(self.stores, letters), replies)
+        self.transport = ListTransport(Receipts(self.stores, letters), replies, clock=clock)
         refused = TicketEventsDeadQueue(aws.sqs, aws.queues["ticket-events-dead"])
         self.planner = Planner(
             self.stores,
@@ -206,6 +206,79 @@ def test_an_update_edits_the_message_by_the_transport_s_id(deployment: Deploymen
     edit = deployment.transport.written[-1].content
     assert isinstance(edit, Edit)
     assert edit.message_id == "no-1"
+
+
+def test_where_it_can_not_edit_an_update_is_a_message_of_its_own(deployment: Deployment) -> None:
+    deployment.transport.edits = False
+    deployment.told()
+    deployment.now += 60
+    deployment.event("TicketUpdated", revision=1)
+    assert deployment.deliver() == [Verdict("sent")]
+    assert isinstance(deployment.transport.written[-1].content, Text)
+    assert len(deployment.transport.written) == 2
+
+
+# -- nobody knows whether it was sent ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def unknown(deployment: Deployment) -> Deployment:
+    """A notification that was written, and whose answer was lost; another one behind it."""
+    deployment.transport.lost = 600
+    deployment.event()
+    assert deployment.deliver() == [Verdict("parked", "outcome-unknown")]
+    deployment.transport.lost = None
+    deployment.now += 1
+    deployment.event("TicketResolved", revision=1)
+    assert deployment.deliver() == [Verdict("parked", "behind")]
+    return deployment
+
+
+def test_what_may_have_been_sent_spends_no_retry_and_lets_nothing_overtake(unknown: Deployment) -> None:
+    unknown.now += 300
+    assert unknown.maintainer.sweep("default", lambda: 300.0).resumed == 0
+    stored = unknown.stored()
+    assert (stored.state, stored.retries_used, len(unknown.transport.written)) == (State.WAITING, 0, 1)
+
+
+def test_a_late_word_that_it_was_accepted_settles_it_under_the_id_that_it_brings(unknown: Deployment) -> None:
+    assert unknown.transport.accepted("no-1", NOW * 1000 + 5000)
+    assert not unknown.transport.accepted("no-1", NOW * 1000 + 5000), "told twice"
+    stored = unknown.stored()
+    assert (stored.state, stored.message_id) == (State.SENT, "no-1")
+    _goes_on(unknown)
+
+
+def test_a_read_receipt_alone_settles_it_too(unknown: Deployment) -> None:
+    unknown.transport.read("no-1", NOW * 1000 + 5000)
+    assert unknown.stored().state is State.READ
+    _goes_on(unknown)
+
+
+def test_a_late_refusal_of_it_is_a_dead_letter(unknown: Deployment) -> None:
+    unknown.transport.bounced("no-1", NOW * 1000 + 5000)
+    assert [letter["reason"] for letter in unknown.aws.messages("dead-letters")] == ["bounced"]
+    _goes_on(unknown)
+
+
+def _goes_on(deployment: Deployment) -> None:
+    """What waited behind it is sent with the next sweep, and nothing a second time."""
+    deployment.now += 60
+    assert deployment.maintainer.sweep("default", lambda: 300.0).resumed == 1
+    assert deployment.deliver() == [Verdict("sent")]
+    assert len(deployment.transport.written) == 2
+
+
+def test_where_nothing_is_heard_the_transport_decides_whether_a_double_is_worse(unknown: Deployment) -> None:
+    unknown.now += 601
+    assert unknown.maintainer.sweep("default", lambda: 300.0).resumed == 2
+    assert unknown.deliver() == [Verdict("failed", "outcome-unknown"), Verdict("sent")]
+
+
+def test_an_id_that_comes_after_the_send_is_stored(deployment: Deployment) -> None:
+    deployment.told()
+    assert deployment.transport.receipts.sent(deployment.stored().id, NOW * 1000 + 5000, "wamid.7")
+    assert (deployment.stored().state, deployment.stored().message_id) == (State.SENT, "wamid.7")
 
 
 def test_an_answer_is_told_with_its_ticket(deployment: Deployment) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from tests.support.memory_aws import MemoryAws
 from tests.support.notifications import a_notification, an_id
 from tests.support.sealed_texts import TEXTS
-from tocsin.notify.content import Text
+from tocsin.notify.content import Content, Text
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.delivery import Delivery
 from tocsin.notify.failure import Failure, Wait
@@ -41,6 +41,9 @@ class ScriptedTransport:
 
     def address_of(self, account: str, recipient: str, known: Mapping[str, Any] | None) -> Address | None:
         return Address(known["lid"], USER) if known else None
+
+    def takes(self, account: str, recipient: str, content: Content) -> bool:
+        return True
 
     def check(self, account: str, *, resumed: bool) -> None:
         if self.closed:

@@ -20,6 +20,7 @@ from tocsin.connector_client.errors import Restricted
 from tocsin.dynamo.memory import MemoryTable
 from tocsin.dynamo.writes import Item, Key, Value
 from tocsin.multidevice.refusals import failure_of_ack, failure_of_connector
+from tocsin.notify.content import Content
 from tocsin.notify.dead_letters import DeadLetters
 from tocsin.notify.delivery import Delivery
 from tocsin.notify.failure import Failure, Wait
@@ -80,6 +81,9 @@ class Server:
 
     def address_of(self, account: str, recipient: str, known: Mapping[str, Any] | None) -> Address:
         return Address(user_of(recipient), None if is_group(recipient) else user_of(recipient))
+
+    def takes(self, account: str, recipient: str, content: Content) -> bool:
+        return True
 
     def check(self, account: str, *, resumed: bool) -> None:
         limit = self._limit(account)

@@ -48,7 +48,7 @@ def inbound(
     dead_letters = DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url))
     settings = settings_in(open_table(dynamodb, config.stores.notifications_table))
     replies = Replies(stores, NotificationsQueue(sqs, config.notifications_queue_url), settings=settings)
-    receipts = Receipts(stores, dead_letters)
+    receipts = Receipts(stores, dead_letters, settings=settings)
     multidevice = transport(
         config.stores,
         dynamodb,

@@ -25,7 +25,7 @@ from tocsin.multidevice.numbers import NUMBER_DOUBTED, NumberOwners, held_back
 from tocsin.multidevice.privacy_tokens import Tokens
 from tocsin.multidevice.refusals import failure_of_answer, failure_of_connector
 from tocsin.multidevice.socket import RememberedLeases, Socket, pace_of
-from tocsin.notify.content import File
+from tocsin.notify.content import Content, File
 from tocsin.notify.failure import Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.transport import Address, Outgoing, Sent
 from tocsin.sealing import DamagedRecord
@@ -128,8 +128,10 @@ class MultiDevice:
         is_due, is_held = self._numbers.is_due(told), self._numbers.is_held(told)
         return Address(told.lid, number, is_due, is_held, trust=known)
 
+    def takes(self, account: str, recipient: str, content: Content) -> bool:
+        return True
+
     def check(self, account: str, *, resumed: bool) -> None:
-        """Raise `Wait` if the account can't send now."""
         self.socket.check(account, resumed=resumed)
 
     def account(self, name: str) -> Account:

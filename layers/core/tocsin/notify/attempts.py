@@ -23,15 +23,20 @@ from tocsin.notify.dead_letters import CRASHED, DeadLetters, attempt_of, problem
 from tocsin.notify.failure import Bug, Failure, Permanent, Recover, Retry, Wait
 from tocsin.notify.gate import Gate, is_digestible
 from tocsin.notify.hold import HELD_TOO_LONG, Hold, held_until, is_hopeless
-from tocsin.notify.judgements import Acquaintance, attempt_of_sent, earlier_codes, number_since
-from tocsin.notify.notification import SELF_TEST, Attempt, Notification, State
+from tocsin.notify.judgements import (
+    Acquaintance,
+    attempt_of_sent,
+    earlier_codes,
+    number_since,
+    receipt_deadline,
+)
+from tocsin.notify.notification import Attempt, Notification, State
 from tocsin.notify.store.stores import Stores
 from tocsin.notify.store.transition import NotificationMissing
 from tocsin.notify.transport import UNPROVEN_DEVICE, Address, Outgoing, Sent, Transport
 from tocsin.notify.verdict import POSTPONED, Stopped, Verdict
 from tocsin.people.person import Person
 from tocsin.settings.declared import (
-    DELIVERY_DEADLINE_SECONDS,
     OUTCOME_EVENTS,
     RETRIES,
     RETRY_DELAY_SECONDS,
@@ -180,18 +185,13 @@ class Attempts:
 
     def _record(self, notification: Notification, sent: Sent) -> Verdict:
         at, account, settings = self._now_ms(), notification.account, self._settings()
-        deadline_seconds = settings.value(
-            DELIVERY_DEADLINE_SECONDS, account=account, audience=notification.audience
-        )
-        # Who asked for a self-test looks for its receipt.
-        deadline = None if notification.event_type == SELF_TEST else at + deadline_seconds * 1000
         try:
             marked = self._stores.notifications.mark_sent(
                 notification.id,
                 sent.numbers,
                 at=at,
                 account=account,
-                receipt_deadline=deadline,
+                receipt_deadline=receipt_deadline(notification, settings, at),
                 detail=f"{sent.devices} devices",
                 copies=sent.copies,
                 left_out=sent.left_out,

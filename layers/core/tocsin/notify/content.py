@@ -12,7 +12,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Quote:
-    """An earlier message of ours to the same recipient, shown above the text. `text`: what that one said."""
+    """An earlier message of ours to the same recipient, shown above the text. `text`: what that one said.
+
+    `message_id`: as it was known when this was planned. A transport that gives ids of its own finds one here
+    that it never gave if the earlier message wasn't sent by then, and says the text without it.
+    """
 
     message_id: str
     text: str

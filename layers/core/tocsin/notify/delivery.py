@@ -295,7 +295,8 @@ class Delivery:
         if claim is not None and is_editable_by(notification, claim.notification, self._now_ms(), since):
             # By the id that the transport gave the message, which may not be known before it is sent.
             edit = replace(content, message_id=claim.notification.message_id)
-            return send(notification, content=edit)
+            if self._transport.takes(notification.account, notification.recipient, edit):
+                return send(notification, content=edit)
         message = in_place_of(notification, content, self._stores, self._settings())
         message = self._stores.notifications.put_new(message) or message
         verdict = Verdict("suppressed", TOO_LATE.code)

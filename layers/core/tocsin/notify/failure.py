@@ -2,6 +2,7 @@
 
     Failure
     ├── Wait        the account can't send now: parked, no retry spent
+    │   └── Unknown  no answer came: parked as well, and settled by what is heard later
     ├── Recover     a session or device list is stale: repaired, sent again at once, spends a retry
     ├── Retry       nobody knows why it failed: again after the audience's delay, spends a retry
     ├── Permanent   it can never arrive: dead letter or suppressed, at once
@@ -51,6 +52,22 @@ class Wait(Failure):
     def __init__(self, code: str, detail: str = "", *, due_at: int | None = None) -> None:
         super().__init__(code, detail)
         self.due_at = due_at
+
+
+OUTCOME_UNKNOWN = "outcome-unknown"
+
+
+class Unknown(Wait):
+    """No answer came, and the same message sent again may be a double: the other side knows no id of ours.
+
+    Parked until `due_at` (ms), no retry spent; what follows to the same person waits behind it. A report
+    (`receipts.Receipts`) settles it. If none came until then it is tried again, with this code in
+    `Outgoing.earlier`: whether a double is better than silence, the transport says by sending it or by
+    `Permanent`. Not for a transport whose repeats fold: that one says `Retry`.
+    """
+
+    def __init__(self, detail: str = "", *, due_at: int) -> None:
+        super().__init__(OUTCOME_UNKNOWN, detail, due_at=due_at)
 
 
 class Recover(Failure):

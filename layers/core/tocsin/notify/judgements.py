@@ -14,7 +14,7 @@ from tocsin.notify.queues import Order
 from tocsin.notify.texts.consent import CONFIRMATIONS
 from tocsin.notify.transport import Sent
 from tocsin.people.person import Person
-from tocsin.settings.declared import NEW_NUMBER_SINCE
+from tocsin.settings.declared import DELIVERY_DEADLINE_SECONDS, NEW_NUMBER_SINCE
 from tocsin.settings.values import Settings
 from tocsin.timestamps import from_seconds
 
@@ -73,6 +73,14 @@ def expiry_of(notification: Notification) -> Permanent:
 def attempt_of_sent(sent: Sent, at: int) -> Attempt:
     """Return the entry in a notification's history for a message that the server accepted."""
     return Attempt("sent", at, "ok", f"{sent.devices} devices", sent.numbers, sent.copies, sent.left_out)
+
+
+def receipt_deadline(notification: Notification, settings: Settings, at: int) -> int | None:
+    """Return when (ms) it is to be told that no receipt came of what was sent `at`; `None`: never."""
+    if notification.event_type == SELF_TEST:
+        return None  # Who asked for one looks for its receipt.
+    about = {"account": notification.account, "audience": notification.audience}
+    return at + int(settings.value(DELIVERY_DEADLINE_SECONDS, **about)) * 1000
 
 
 def is_unwanted(notification: Notification, person: Person) -> bool:

@@ -1,4 +1,4 @@
-"""What a transport reports later: a notification was delivered, read, or will never arrive.
+"""What a transport reports later: a notification was accepted, delivered, read, or will never arrive.
 
 A transport calls this as it hears of it, in whatever order and however often: what is stored follows from
 what was reported, not from its order. Reports of a notification that is gone are ignored. `by` names who says
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tocsin.dynamo.errors import Contention
 from tocsin.notify.content import Reaction
+from tocsin.notify.failure import OUTCOME_UNKNOWN
 from tocsin.notify.notification import FROM, Notification, ReceiptNews, State
+from tocsin.settings.reader import CurrentSettings, unchanged_settings
 
 if TYPE_CHECKING:
     from tocsin.notify.dead_letters import DeadLetters
@@ -80,9 +82,47 @@ def _earlier(known: int | None, heard: Iterable[int]) -> int | None:
 class Receipts:
     """Moves notifications forward. Times in ms."""
 
-    def __init__(self, stores: Stores, dead_letters: DeadLetters) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        dead_letters: DeadLetters,
+        *,
+        settings: CurrentSettings = unchanged_settings,
+    ) -> None:
         self._stores = stores
         self._dead_letters = dead_letters
+        self._settings = settings
+
+    def sent(self, notification_id: str, at: int, message_id: str | None = None) -> bool:
+        """The other side has it: what `send` couldn't say (`failure.Unknown`), or not by which id of theirs.
+        Return whether that was news of the notification."""
+        notification = self._stores.notifications.get(notification_id)
+        if notification is None:
+            return False
+        if is_unsettled(notification):
+            return self._settle(notification, at, message_id)
+        if message_id is None or message_id == notification.message_id:
+            return False
+        self._stores.notifications.name_message(notification_id, message_id)
+        return True
+
+    def _settle(self, notification: Notification, at: int, message_id: str | None) -> bool:
+        from tocsin.notify.judgements import receipt_deadline
+        from tocsin.settings.declared import OUTCOME_EVENTS
+
+        settings, account = self._settings(), notification.account
+        marked = self._stores.notifications.mark_sent(
+            notification.id,
+            {},
+            at=at,
+            account=account,
+            receipt_deadline=receipt_deadline(notification, settings, at),
+            detail="told later",
+            message_id=message_id,
+            tells=State.SENT in settings.value(OUTCOME_EVENTS, account=account),
+        )
+        self._free_those_behind(notification, at)
+        return marked.applied
 
     def delivered(self, notification_id: str, at: int, by: str) -> bool:
         """It reached the recipient. Return whether that was news of the notification."""
@@ -93,16 +133,33 @@ class Receipts:
         return self._note_id(notification_id, Said(State.READ, at, by))
 
     def failed(self, notification_id: str, failure: Failure, at: int) -> bool:
-        """It was sent and will not arrive: a dead letter. Return whether it failed by this; what was
-        delivered stays so."""
+        """It was sent, or may have been, and will not arrive: a dead letter, whatever the class. A transport
+        that can mend it does so before it says this. Return whether it failed by this; what was delivered
+        stays so."""
         notification = self._stores.notifications.get(notification_id)
-        if notification is None or notification.state is not State.SENT:
+        if notification is None or not (notification.state is State.SENT or is_unsettled(notification)):
             return False
-        return self._dead_letters.bury(notification, failure, at)
+        failed = self._dead_letters.bury(notification, failure, at)
+        self._free_those_behind(notification, at)
+        return failed
 
     def _note_id(self, notification_id: str, said: Said) -> bool:
         notification = self._stores.notifications.get(notification_id)
-        return notification is not None and bool(note(self._stores, notification, [said]))
+        if notification is None or not note(self._stores, notification, [said]):
+            return False
+        self._free_those_behind(notification, said.at)
+        return True
+
+    def _free_those_behind(self, notification: Notification, at: int) -> None:
+        """What waited to hear what became of this one, as it was read, goes with the next sweep."""
+        if is_unsettled(notification):
+            self._stores.parking.hurry(notification.account, notification.turn, at)
+
+
+def is_unsettled(notification: Notification) -> bool:
+    """Whether nobody knows if it was sent."""
+    why = notification.last_error
+    return notification.state is State.WAITING and why is not None and why.code == OUTCOME_UNKNOWN
 
 
 def note(

@@ -1,11 +1,13 @@
-"""What the domain needs of a way to reach people: where does this person live, may I send, send this.
+"""What the domain needs of a way to reach people: where do they live, do you take it, may I send, send this.
 
-    planned ── address_of ── check ── send ── Sent ──▶ …later… ── `receipts.Receipts`, `replies.Replies`
+    planned ── address_of ── takes ── check ── send ── Sent ────▶ …later… ── `receipts.Receipts`,
+                                                └── `Unknown` ──▶               `replies.Replies`
 
 WhatsApp multi-device (`multidevice.transport`) is the first transport. A transport owns its message ids, its
 addresses, its receipts and how it recovers; the planner, the states and the queues don't know which one it
-is. What goes wrong in a send comes back as one of the five failures. What is heard later, it reports itself:
-that a notification was delivered, read or lost (`Receipts`), and what people answer (`Replies`).
+is. What goes wrong in a send comes back as one of the five failures; that nobody knows what became of it, as
+`Unknown`. What is heard later, it reports itself: that a notification was accepted, delivered, read or lost
+(`Receipts`), and what people answer (`Replies`).
 """
 
 from __future__ import annotations
@@ -83,8 +85,8 @@ class Sent:
     `copies` names for each device (full JID) the type of its ciphertext and the index in its chain
     ("msg 17"), `left_out` those that got none, and why. `recipient_lid`: the LID it went to, `None` for a
     group. `message_id`: the id that the server gave it; `None` if it is the one that is made of the
-    notification's. `settle`: to be called once the outcome was recorded; it does what may be lost without
-    harm.
+    notification's, or isn't known yet (`Receipts.sent` then brings it). `settle`: to be called once the
+    outcome was recorded; it does what may be lost without harm.
     """
 
     numbers: Mapping[str, int] = field(default_factory=dict)
@@ -104,8 +106,14 @@ class Transport(Protocol):
         """Return where `recipient` lives, by what was read of them; `None` if it must be asked for. Asks
         nobody."""
 
+    def takes(self, account: str, recipient: str, content: Content) -> bool:
+        """Return whether it can say this to `recipient` now: an edit, a file, a text in words of our own, or
+        anything to a group. Asks nobody. An edit that it doesn't take is said in a message of its own."""
+        ...
+
     def check(self, account: str, *, resumed: bool) -> None:
         """Raise `Wait` if the account can't send now. Reserves nothing."""
 
     def send(self, outgoing: Outgoing) -> Sent:
-        """Deliver one message to every device of the recipient; return once the server accepted it."""
+        """Deliver one message to every device of the recipient; return once the server accepted it. Raises
+        `Unknown` if it may have."""

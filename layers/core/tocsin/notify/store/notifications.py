@@ -175,6 +175,12 @@ class Notifications:
         )
         return change(self._table, update)
 
+    def name_message(self, notification_id: str, message_id: str) -> None:
+        """The other side's id of its message, which became known after it was sent. Raises
+        NotificationMissing."""
+        named = Update(notification_key(notification_id), set={"message_id": message_id}, when=(ITEM_EXISTS,))
+        change(self._table, named)
+
     def mark_receipts(
         self, notification_id: str, news: ReceiptNews, *, seen: Notification | None = None
     ) -> Transition:
