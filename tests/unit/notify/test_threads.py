@@ -31,6 +31,7 @@ from tocsin.whatsapp.jid import JID
 from tocsin.whatsapp.proto.message_pb2 import Message
 
 VARIABLES = {
+    "KEYS_TABLE": "k",
     "NOTIFICATIONS_TABLE": "n",
     "NOTIFICATIONS_QUEUE_URL": "q",
     "TEXTS_SECRET_ARN": "s",
