@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import sys
 import traceback
 from collections.abc import Sequence
 from datetime import UTC
+from types import ModuleType
 
 from tocsin_console.commands import (
     accounts,
@@ -39,7 +41,7 @@ from tocsin_console.commands import (
     waiting,
 )
 from tocsin_console.commands.options import Parser, Version, deployment_options
-from tocsin_console.errors import EXIT_CODES, ConsoleError, Interrupted
+from tocsin_console.errors import EXIT_CODES, ConsoleError, Interrupted, Usage
 from tocsin_console.output import (
     Output,
     complain,
@@ -80,7 +82,7 @@ COMMANDS = (
     adopt,
     completion,
 )
-"""As `--help` lists them."""
+"""As `--help` lists them. Each is called like its module; `pause` brings `resume` along."""
 
 DEBUG = "TOCSIN_DEBUG"
 
@@ -110,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     output = Output(as_json="--json" in words)
     try:
-        args = parser().parse_args(words)
+        args = read(words)
         show_times_in(UTC if args.utc else None)
         _guarded(args, output)
     except ConsoleError as error:
@@ -120,8 +122,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parser() -> Parser:
-    """The parser of the whole command line. What it parses has a `run`."""
+def read(words: Sequence[str]) -> argparse.Namespace:
+    """Read a command line; the result has a `run`. Raises Usage.
+
+    Seventy parsers take longer to make than most lines take to be carried out, so only those are made that
+    the line may name. A mistake is read again with all of them, for what is near it may be any.
+    """
+    asks_for_help = any(word.startswith(("-h", "--h")) for word in words)
+    named = [command for command in COMMANDS if names_of(command).intersection(words)]
+    if named and not asks_for_help:
+        with contextlib.suppress(Usage):
+            return parser(named).parse_args(words)
+    return parser().parse_args(words)
+
+
+def names_of(command: ModuleType) -> set[str]:
+    """The words that call what a module of `commands` declares."""
+    name = command.__name__.rpartition(".")[2].replace("_", "-")
+    return {name, "resume"} if command is pause else {name}
+
+
+def parser(known: Sequence[ModuleType] = COMMANDS) -> Parser:
+    """The parser of the whole command line, or of the `known` commands. What it parses has a `run`."""
     made = Parser(
         prog="tocsin",
         description="Operate a deployed Tocsin: link accounts, inspect, test, redrive.",
@@ -131,7 +153,7 @@ def parser() -> Parser:
     made.add_argument("--version", action=Version, help="show the version and exit")
     deployment_options(made, with_defaults=True)
     commands = made.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
+    for command in known:
         command.register(commands)
     return made
 

@@ -12,7 +12,7 @@ import pytest
 from tests.support.fake_cloud import REGION, MemoryCloud
 from tests.support.fake_deployment import SITI, FakeDeployment
 from tocsin_console import cli, commands, status, tail
-from tocsin_console.errors import EXIT_CODES
+from tocsin_console.errors import EXIT_CODES, Usage
 from tocsin_console.look import Look
 
 
@@ -42,8 +42,8 @@ def test_the_version_is_the_packages(run: Any) -> None:
     "words", [("settings", "--reveal", "list"), ("settings", "list", "--reveal"), ("settings", "--reveal")]
 )
 def test_an_option_counts_before_an_action_and_after_it(words: tuple[str, ...]) -> None:
-    assert cli.parser().parse_args(words).reveal
-    assert not cli.parser().parse_args([word for word in words if word != "--reveal"]).reveal
+    assert cli.read(words).reveal
+    assert not cli.read([word for word in words if word != "--reveal"]).reveal
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ def test_an_option_counts_before_an_action_and_after_it(words: tuple[str, ...]) 
     ],
 )
 def test_an_account_counts_before_an_action_and_after_it(words: tuple[str, ...], account: str | None) -> None:
-    assert cli.parser().parse_args(words).account == account
+    assert cli.read(words).account == account
 
 
 @pytest.mark.parametrize("group", ["accounts", "hooks", "people opt-outs", "settings", "sources"])
 def test_without_an_action_it_lists(group: str) -> None:
     words = group.split()
-    bare, listing = cli.parser().parse_args(words), cli.parser().parse_args([*words, "list"])
+    bare, listing = cli.read(words), cli.read([*words, "list"])
     assert (bare.run, bare.changes) == (listing.run, False)
 
 
@@ -79,12 +79,12 @@ def test_without_an_action_it_lists(group: str) -> None:
 def test_a_number_of_which_none_makes_no_sense_is_one_or_more(run: Any, words: tuple[str, ...]) -> None:
     code, _, complaint = run(*words, "0")
     assert (code, "a whole number, 1 or more" in complaint) == (2, True)
-    assert cli.parser().parse_args([*words, "1"])
+    assert cli.read([*words, "1"])
 
 
 def test_a_limit_of_none_and_an_hour_less_than_one_have_their_meaning() -> None:
-    assert cli.parser().parse_args(["sessions", "list", "--limit", "0"]).limit == 0
-    assert cli.parser().parse_args(["sources", "rotate", "billing", "--hours", "0"]).hours == 0
+    assert cli.read(["sessions", "list", "--limit", "0"]).limit == 0
+    assert cli.read(["sources", "rotate", "billing", "--hours", "0"]).hours == 0
 
 
 def test_every_module_of_commands_is_a_command() -> None:
@@ -98,6 +98,23 @@ def test_each_command_is_listed_and_explains_itself(run: Any, module: ModuleType
     assert f"\n    {name} " in run("--help")[1]
     code, out, _ = run(name, "--help")
     assert (code, out.split()[:3]) == (0, ["usage:", "tocsin", name])
+
+
+@pytest.mark.parametrize("module", cli.COMMANDS, ids=lambda module: module.__name__)
+def test_a_command_is_called_by_no_other_names_than_its_parser_has(module: ModuleType) -> None:
+    names = cli.parser([module])._subparsers._group_actions[0].choices  # type: ignore[union-attr]
+    assert cli.names_of(module) == set(names or ())
+
+
+def test_a_mistake_beside_the_name_of_a_command_is_compared_with_all_commands() -> None:
+    with pytest.raises(Usage, match="did you mean 'status'"):
+        cli.read(["statsu", "--stack", "pair"])
+
+
+def test_help_lists_all_commands_whatever_else_stands_on_the_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.read(["--help", "status"])
+    assert "\n    pair " in capsys.readouterr().out
 
 
 def test_options_stand_before_the_command_or_after_it(fake: FakeDeployment, run: Any) -> None:

@@ -352,7 +352,7 @@ def test_no_command_is_left_out() -> None:
 def changes(command: tuple[str, ...]) -> bool:
     """Whether it is declared to change anything, or can't even be read."""
     try:
-        return bool(cli.parser().parse_args(command).changes)
+        return bool(cli.read(command).changes)
     except ConsoleError:
         return True
 

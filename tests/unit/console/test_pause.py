@@ -113,9 +113,9 @@ def test_an_audience_that_there_is_not_is_refused(fake: FakeDeployment, said: Sa
 
 
 def test_the_commands_are_declared() -> None:
-    parsed = cli.parser().parse_args(["pause", "--account", "a", "--audience", "group"])
+    parsed = cli.read(["pause", "--account", "a", "--audience", "group"])
     assert (parsed.account, parsed.audience) == ("a", "group")
-    assert cli.parser().parse_args(["resume"]).account is None
+    assert cli.read(["resume"]).account is None
 
 
 # -- what is told --------------------------------------------------------------------------------------------

@@ -228,4 +228,4 @@ def test_the_states_of_the_option_are_all_there_are() -> None:
 
 def test_a_state_that_isnt_one_is_refused_with_the_nearest() -> None:
     with pytest.raises(Usage, match="did you mean 'delivered'"):
-        cli.parser().parse_args(["tail", "--state", "deliverd"])
+        cli.read(["tail", "--state", "deliverd"])

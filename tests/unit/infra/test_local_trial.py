@@ -282,4 +282,4 @@ class TestInstructions:
         commands = re.findall(r"^  tocsin (.+?)(?:  .*)?$", self.TOLD, re.MULTILINE)
         assert len(commands) >= 6
         for command in commands:
-            cli.parser().parse_args(shlex.split(command))
+            cli.read(shlex.split(command))
