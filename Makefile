@@ -37,7 +37,7 @@ local-stop: setup-demo ## end the one that was started in the background; ARGS="
 test: setup ## the test suite; a part of it: make test TESTS=tests/unit
 	@# Four at a time on two cores: half of them wait for what they started (tests/scheduling.py).
 	@# What takes as long as all the rest has commands of its own: make deployment, make runtime, make upgrade.
-	@$(BIN)/python -m pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder --timeout 600 --durations 15 \
+	@$(BIN)/python -m pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder --durations 15 \
 		$(or $(TESTS),--ignore tests/deployment --ignore tests/runtime --ignore tests/upgrade/test_rolling.py \
 		--ignore tests/upgrade/test_failed_update.py)
 
@@ -73,7 +73,7 @@ check-unit:
 
 .PHONY: interop
 interop: setup ## real clients through the local WhatsApp server, slow cases too; writes tests/interop/MATRIX.md
-	@$(BIN)/python -m pytest --timeout 600 --durations 15 -m "interop or cell" \
+	@$(BIN)/python -m pytest --durations 15 -m "interop or cell" \
 		--matrix tests/interop/MATRIX.md tests/interop tests/e2e
 
 .PHONY: lint
@@ -135,7 +135,7 @@ month: setup ## a month of an internet provider on a virtual clock, drawn as .ru
 
 .PHONY: proofs
 proofs: setup ## the random proofs of make test, at length: half an hour
-	@TOCSIN_PROOFS=8 $(BIN)/python -m pytest --numprocesses 2 tests/proofs
+	@TOCSIN_PROOFS=8 $(BIN)/python -m pytest --numprocesses 2 --timeout 3600 tests/proofs
 
 FUZZ_EXECUTIONS ?= 10000000
 
