@@ -16,7 +16,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final
 
 from tests.support.published import attributes, transformed
@@ -157,26 +157,9 @@ class Stack:
         return value
 
     def _function(self, name: str, argument: Any) -> Any:
-        known: dict[str, Callable[[Any], Any]] = {
-            "Fn::And": lambda it: all(self.resolve(one) for one in it),
-            "Fn::Or": lambda it: any(self.resolve(one) for one in it),
-            "Fn::Not": lambda it: not self.resolve(it[0]),
-            "Fn::Equals": self._equals,
-            "Fn::Contains": lambda it: self.resolve(it[1]) in self.resolve(it[0]),
-            "Fn::EachMemberIn": lambda it: set(self.resolve(it[0])) <= set(self.resolve(it[1])),
-            "Fn::If": self._if,
-            "Fn::FindInMap": self._find_in_map,
-            "Fn::GetAtt": self._get_att,
-            "Fn::Sub": self._sub,
-            "Fn::Join": self._join,
-            "Fn::Select": self._select,
-            "Fn::Split": self._split,
-            "Fn::GetAZs": lambda it: [f"{self.resolve(it) or self.region}{zone}" for zone in ZONES],
-            "Fn::Cidr": self._cidr,
-        }
-        if name not in known:
+        if name not in FUNCTIONS:
             raise Refused(f"{self.file}: {name} is none of the functions in use")
-        return known[name](argument)
+        return FUNCTIONS[name](self, argument)
 
     def _equals(self, argument: Any) -> bool:
         left, right = map(self.resolve, argument)
@@ -335,12 +318,12 @@ class Stack:
             given = {name: self.resolve(it) for name, it in properties.get("Parameters", {}).items()}
             if absent := [name for name, it in given.items() if not isinstance(it, str | int)]:
                 raise Refused(f"{self.file}: {logical_id} is given no text for {absent}")
-            self.nested[logical_id] = deployed(
-                {name: str(it) for name, it in given.items()},
-                name=f"{self.name}-{logical_id}-1ABCDEFGHIJKL",
-                file=properties["TemplateURL"],
-                region=self.region,
-                partition=self.partition,
+            self.nested[logical_id] = _deployed_once(
+                frozenset((name, str(it)) for name, it in given.items()),
+                f"{self.name}-{logical_id}-1ABCDEFGHIJKL",
+                properties["TemplateURL"],
+                self.region,
+                self.partition,
             )
         return self.nested[logical_id]
 
@@ -383,6 +366,33 @@ def deployed(
     stack = Stack(name, file, parameters or {}, region, partition)
     stack.build()
     return stack
+
+
+@cache
+def _deployed_once(
+    given: frozenset[tuple[str, str]], name: str, file: str, region: str, partition: str
+) -> Stack:
+    """A nested stack. Most deployments differ in nothing that is handed down, so they share it."""
+    return deployed(dict(given), name=name, file=file, region=region, partition=partition)
+
+
+FUNCTIONS: Final[Mapping[str, Callable[[Stack, Any], Any]]] = {
+    "Fn::And": lambda stack, it: all(stack.resolve(one) for one in it),
+    "Fn::Or": lambda stack, it: any(stack.resolve(one) for one in it),
+    "Fn::Not": lambda stack, it: not stack.resolve(it[0]),
+    "Fn::Equals": Stack._equals,
+    "Fn::Contains": lambda stack, it: stack.resolve(it[1]) in stack.resolve(it[0]),
+    "Fn::EachMemberIn": lambda stack, it: set(stack.resolve(it[0])) <= set(stack.resolve(it[1])),
+    "Fn::If": Stack._if,
+    "Fn::FindInMap": Stack._find_in_map,
+    "Fn::GetAtt": Stack._get_att,
+    "Fn::Sub": Stack._sub,
+    "Fn::Join": Stack._join,
+    "Fn::Select": Stack._select,
+    "Fn::Split": Stack._split,
+    "Fn::GetAZs": lambda stack, it: [f"{stack.resolve(it) or stack.region}{zone}" for zone in ZONES],
+    "Fn::Cidr": Stack._cidr,
+}
 
 
 def _functions(node: Any) -> Iterator[str]:
