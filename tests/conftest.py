@@ -1,5 +1,6 @@
 """Which tests run side by side (tests/scheduling.py), and which show a cell of the matrix."""
 
+import gc
 import os
 import time
 from collections.abc import Iterator
@@ -15,6 +16,10 @@ from tests.support.quick_moto import quick_moto
 # What people read is in the zone of the machine; tests are the same on all.
 os.environ["TZ"] = "UTC"
 time.tzset()
+
+# What is collected stays to the end: sixteen thousand tests, and all that they import. To look for garbage
+# in it, again and again, takes an eighth of the time of the collection.
+gc.disable()
 
 QUICK_EXAMPLES = 15
 
@@ -48,6 +53,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             test._hypothesis_internal_use_settings = settings(
                 own, max_examples=QUICK_EXAMPLES, suppress_health_check=list(HealthCheck)
             )
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:
