@@ -11,6 +11,9 @@ from tests.upgrade.releases import NoHistory, previous_sources
 from tests.upgrade.rolling import Upgrade, furnished, invite, roll
 from tocsin_local.emulator import interpreter
 
+# The whole way there and back takes minutes.
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.fixture
 def upgrade() -> Iterator[Upgrade]:
