@@ -3,128 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from tests.support.memory_aws import MemoryAws, everything_in
-from tests.support.memory_queues import take_all
-from tests.support.sealed_texts import TEXTS
-from tocsin.dynamo.errors import ConditionFailed
-from tocsin.dynamo.writes import Delete, Put, Update
+from tests.support.hook_world import MINUTE, NOW, SECRET, URL, World, answer, raising, told
+from tests.support.memory_aws import everything_in
+from tocsin.dynamo.writes import Put, Update
 from tocsin.guarded_http import Answer, Unreachable, UrlRefused
 from tocsin.hooks import schedule
-from tocsin.hooks.deliver import Deliveries, Result
-from tocsin.hooks.delivery import DAMAGED, DEAD, DELIVERED, WAITING, Delivery
+from tocsin.hooks.delivery import DAMAGED, DEAD, DELIVERED, WAITING
 from tocsin.hooks.endpoint import ACTIVE, GONE, PAUSED, Endpoint
 from tocsin.hooks.outcome import Told
-from tocsin.hooks.queue import HooksQueue, Order
-from tocsin.hooks.store import EARLIER, HookStore
-from tocsin.notify.store.texts import SEALED, Texts
-from tocsin.tables.keys import hook_version_key
+from tocsin.hooks.queue import Order
+from tocsin.notify.store.texts import SEALED
 from tocsin.tables.notifications import delivery_key, hook_key
-from tocsin.versions import hook_versions
-
-NOW = 1_800_000_000
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-URL = "https://desk.example.com/tocsin"
-MINUTE = 60.0
-
-
-def told(number: int = 1, ticket: str = "TCK-1", **changes: Any) -> Told:
-    detail = {"id": f"o-{number}", "account": "default", "ticket_id": ticket, "text": f"words {number}"}
-    return Told.of("NotificationDelivered", {**detail, **changes}, NOW * 1000 + number)
-
-
-class World:
-    """Two endpoints, the queue between, and what they were posted."""
-
-    def __init__(self) -> None:
-        self.aws = MemoryAws()
-        self.now = float(NOW)
-        self.posted: list[tuple[str, Mapping[str, str], bytes]] = []
-        self.answers: dict[str, Callable[[], Answer]] = {}
-        self.versions = hook_versions(self.aws.keys_table)
-        self.store = HookStore(self.aws.notifications_table, TEXTS, self.versions)
-        self.url = self.aws.queues["hooks"]
-        self.queue = HooksQueue(self.aws.sqs, self.url)
-        self.work = self.worker()
-
-    def worker(self, texts: Texts = TEXTS) -> Deliveries:
-        """A new container."""
-        return Deliveries(
-            HookStore(self.aws.notifications_table, texts, self.versions),
-            self.queue,
-            self.post,
-            stack="tocsin",
-            clock=lambda: self.now,
-            jitter=lambda: 0.0,
-        )
-
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        self.posted.append((url, headers, body))
-        return self.answers.get(url, lambda: Answer(200, {}, b""))()
-
-    def add(self, name: str = "h-1", url: str = URL, **changes: Any) -> Endpoint:
-        endpoint = Endpoint(name, url, SECRET, added_at=NOW * 1000, **changes)
-        self.store.add(endpoint)
-        return endpoint
-
-    def add_of_before(self, name: str) -> None:
-        """As the release before versions wrote it."""
-        words = Endpoint(name, URL, SECRET).sealed
-        del words["version"]
-        sealed = TEXTS.seal(words, hook_key(name))
-        self.aws.notifications_table.put(Put(hook_key(name), {"state": "active", SEALED: sealed}))
-
-    def as_it_stands(self, name: str = "h-1") -> Put:
-        """What puts its record back as it is now."""
-        item = self.aws.notifications_table.get(hook_key(name)) or {}
-        return Put(hook_key(name), {one: item[one] for one in item if one not in ("pk", "sk")})
-
-    def tell(self, one: Told, name: str = "h-1") -> Result:
-        return self.work.carry_out(Order.of(name, one))
-
-    def run_queue(self) -> list[Result]:
-        """Carry out whatever lies in the queue now."""
-        results = []
-        for body in take_all(self.aws.sqs, self.url):
-            results.append(self.work.carry_out(Order.parse(json.dumps(body))))
-        return results
-
-    def sweep(self, seconds: float) -> list[Result]:
-        """After a while, the schedule's call and what follows from it."""
-        self.now += seconds
-        self.work.sweep(lambda: 60.0)
-        return self.run_queue()
-
-    def stored(self, one: Told, name: str = "h-1") -> Delivery:
-        found = self.store.get(name, one.turn)
-        assert found is not None
-        return found
-
-    def endpoint(self, name: str = "h-1") -> Endpoint:
-        [found] = [one for one in self.store.endpoints()[0] if one.id == name]
-        return found
 
 
 @pytest.fixture
 def world() -> World:
     return World()
-
-
-def answer(status: int, **headers: str) -> Callable[[], Answer]:
-    return lambda: Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, b"")
-
-
-def raising(error: Exception) -> Callable[[], Answer]:
-    def answer() -> Answer:
-        raise error
-
-    return answer
 
 
 # -- what arrives ------------------------------------------------------------------------------------------
@@ -205,125 +106,6 @@ def test_an_endpoint_that_somebody_else_wrote_hears_of_nothing(world: World) -> 
     endpoints, odd = world.store.endpoints()
     assert ([one.id for one in endpoints], odd) == (["h-1"], {"h-2": DAMAGED, "h-3": DAMAGED})
     assert world.tell(told(), "h-2").outcome == "gone"
-
-
-def test_an_endpoint_that_was_removed_and_is_put_back_hears_of_nothing(world: World) -> None:
-    world.add()
-    before = world.as_it_stands()
-    world.store.remove("h-1")
-    world.aws.notifications_table.put(before)
-    assert world.store.endpoints() == ([], {"h-1": EARLIER})
-    assert world.tell(told()).outcome == "gone"
-    assert world.posted == []
-
-
-def test_twin_without_its_version_it_hears_again(world: World) -> None:
-    world.add()
-    before = world.as_it_stands()
-    world.store.remove("h-1")
-    world.aws.notifications_table.put(before)
-    world.aws.keys_table.delete(Delete(hook_version_key("h-1")))
-    assert world.tell(told()).outcome == "delivered"
-
-
-def test_an_endpoint_as_it_was_before_a_change_hears_of_nothing(world: World) -> None:
-    world.add()
-    before = world.as_it_stands()
-    world.store.change(world.endpoint().rotated("whsec_" + "A" * 44, NOW * 1000))
-    world.aws.notifications_table.put(before)
-    assert world.tell(told()).outcome == "gone"
-
-
-def test_an_endpoint_hears_while_it_is_changed(world: World) -> None:
-    """The record is written before its version is noted, and read after it."""
-    world.add()
-    noted = world.aws.keys_table.get(hook_version_key("h-1")) or {}
-    world.store.change(world.endpoint())
-    world.aws.keys_table.put(Put(hook_version_key("h-1"), {"version": noted["version"]}))
-    assert world.tell(told()).outcome == "delivered"
-
-
-def test_what_is_added_under_the_name_of_one_that_was_removed_hears(world: World) -> None:
-    world.add()
-    before = world.as_it_stands()
-    world.store.remove("h-1")
-    world.add()
-    assert world.tell(told()).outcome == "delivered"
-    world.aws.notifications_table.put(before)
-    world.work = world.worker()
-    assert world.tell(told(2)).outcome == "gone"
-
-
-def test_what_waits_for_an_endpoint_that_is_put_back_is_not_told(world: World) -> None:
-    world.answers[URL] = answer(500)
-    world.add()
-    world.tell(told())
-    before = world.as_it_stands()
-    world.store.remove("h-1")
-    world.aws.notifications_table.put(before)
-    posted = len(world.posted)
-    world.work = world.worker()
-    assert world.sweep(10 * MINUTE) == []
-    assert len(world.posted) == posted
-
-
-def test_of_two_who_change_one_endpoint_the_later_is_refused(world: World) -> None:
-    world.add()
-    read_before = world.endpoint()
-    world.store.change(replace(read_before, state=PAUSED))
-    with pytest.raises(ConditionFailed):
-        world.store.change(read_before.rotated("whsec_" + "A" * 44, NOW * 1000))
-    assert world.endpoint().state == PAUSED
-
-
-def test_a_removal_that_failed_halfway_tells_nobody_and_can_be_done_again(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world.add()
-    before = world.as_it_stands()
-    with monkeypatch.context() as failing:
-        failing.setattr(world.aws.notifications_table, "delete", lambda _: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            world.store.remove("h-1")
-    assert world.tell(told()).outcome == "gone"
-    world.store.remove("h-1")
-    world.aws.notifications_table.put(before)
-    assert world.tell(told(2)).outcome == "gone"
-
-
-# -- of before there were versions ---------------------------------------------------------------------------
-
-
-def test_an_endpoint_of_before_versions_hears_until_it_is_given_one(world: World) -> None:
-    world.add_of_before("h-1")
-    before = world.as_it_stands()
-    assert world.tell(told()).outcome == "delivered"
-    world.store.demand_versions()
-    world.work = world.worker()
-    assert world.tell(told(2)).outcome == "delivered"
-    world.aws.notifications_table.put(before)
-    world.work = world.worker()
-    assert world.tell(told(3)).outcome == "gone"
-
-
-def test_one_that_was_removed_before_there_were_versions_hears_no_more_once_they_are_demanded(
-    world: World,
-) -> None:
-    world.add_of_before("h-1")
-    before = world.as_it_stands()
-    world.aws.notifications_table.delete(Delete(hook_key("h-1")))
-    world.add("h-2")
-    world.store.demand_versions()
-    world.aws.notifications_table.put(before)
-    assert world.tell(told()).outcome == "gone"
-    assert world.tell(told(), "h-2").outcome == "delivered"
-
-
-def test_who_has_no_key_demands_no_versions(world: World) -> None:
-    """They can't tell which endpoints count."""
-    world.add_of_before("h-1")
-    HookStore(world.aws.notifications_table, Texts(), world.versions).demand_versions()
-    assert world.tell(told()).outcome == "delivered"
 
 
 # -- what fails --------------------------------------------------------------------------------------------
