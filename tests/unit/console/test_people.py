@@ -20,10 +20,10 @@ from tocsin.notify.content import ERASED, Withheld
 from tocsin.notify.hold import NUMBER_MOVED
 from tocsin.notify.notification import Notification, Problem, State
 from tocsin.notify.planning import spellings_of
-from tocsin.tables.notifications import notification_key, reply_key
+from tocsin.tables.notifications import notification_key
 from tocsin.timestamps import from_seconds
 from tocsin.whatsapp.jid import JID, LID
-from tocsin_console import cli, opt_outs
+from tocsin_console import cli
 from tocsin_console.deployment import Deployment
 from tocsin_console.errors import ConsoleError, NotFound, Usage
 from tocsin_console.explain import explain
@@ -482,45 +482,6 @@ def found(functions: WiredFunctions, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_command_line(found, capsys, words, code, key):
     assert cli.main(["--json", "people", *words]) == code
     assert key in json.loads(capsys.readouterr().out.splitlines()[-1])
-
-
-def test_consent_comes_with_each_time_that_they_wrote_of_it(functions: WiredFunctions) -> None:
-    phone = functions.siti.devices[0]
-    functions.reply("STOP", "stop1", phone)
-    functions.reply("START", "start1", phone)
-    lines = show(functions).lines
-    at = next(place for place, line in enumerate(lines) if line.startswith("consent "))
-    assert lines[at] == "consent       no opt-out"
-    # Both of one moment, as their phone's clock stands still.
-    assert {line.split(" they ")[1] for line in lines[at + 1 : at + 3]} == {
-        "took it back (message stop1)",
-        "gave it again (message start1)",
-    }
-
-
-def test_how_consent_changed_is_known_longer_than_the_replies_that_said_so(functions: WiredFunctions) -> None:
-    functions.reply("STOP", "stop1", functions.siti.devices[0])
-    functions.reply("START", "start1", functions.siti.devices[0])
-    later = functions.paired.now + 60
-    opt_outs.add(people_of(functions), LID_OF_SITI, output=Said().output, clock=lambda: later)
-    table = functions.stores.people._table
-    for item in table.query(reply_key(ACCOUNT, LID_OF_SITI, "")[0]):
-        table.delete(Delete((str(item["pk"]), str(item["sk"]))))
-    lines = show(functions).lines
-    at = next(place for place, line in enumerate(lines) if line.startswith("consent "))
-    assert [line.split(" they ")[1] for line in lines[at + 1 : at + 4]] == [
-        "took it back (message stop1)",
-        "gave it again (message start1)",
-        "took it back (an operator noted it)",
-    ]
-
-
-def test_of_somebody_who_was_erased_no_change_of_consent_is_known(functions: WiredFunctions) -> None:
-    functions.reply("STOP", "stop1", functions.siti.devices[0])
-    forget(functions)
-    assert functions.stores.people.find(ACCOUNT, LID_OF_SITI).consents == ()
-    assert functions.stores.people.recalled(ACCOUNT, LID_OF_SITI).consents == ()
-    assert functions.stores.people.recalled(ACCOUNT, LID_OF_SITI).opted_out_at is not None
 
 
 def test_sessions_come_with_counters_and_ages(functions: WiredFunctions) -> None:
