@@ -21,7 +21,8 @@ def built(aws: Emulator) -> Path:
 def test_a_change_set_holds_network_and_connector(aws: Emulator, built: Path, network: str) -> None:
     deploy(aws, built, {**FARGATE, "ConnectorNetwork": network}, "--no-execute-changeset")
     cloudformation = aws.client("cloudformation")
-    (found,) = cloudformation.list_change_sets(StackName=STACK_NAME)["Summaries"]
+    made = cloudformation.list_change_sets(StackName=STACK_NAME)["Summaries"]
+    found = max(made, key=lambda it: it["CreationTime"])
     changes = cloudformation.describe_change_set(ChangeSetName=found["ChangeSetId"], StackName=STACK_NAME)[
         "Changes"
     ]
