@@ -7,8 +7,9 @@
 It makes three virtual environments, because their pins don't mix: `.venv` (Tocsin itself, editable),
 `.tools/sam` (the SAM CLI) and `.tools/emulator` (the AWS emulator, whose functions see what is installed
 beside it). For tests it also finds Node, or installs it as a Python package, and installs the real WhatsApp
-clients: Baileys, and whatsmeow where there is a build of it (`.tools/whatsmeow`). Each part has a stamp
-with the inputs it was made from; a part with current inputs is not made again.
+clients: Baileys, and whatsmeow where there is a build of it (`.tools/whatsmeow`), and with them Chromium
+(`.tools/chromium`). Each part has a stamp with the inputs it was made from; a part with current inputs is not
+made again.
 
 Standard library only, and no syntax newer than Python 3.7's, so that an old interpreter can print that it is
 too old.
@@ -34,6 +35,7 @@ if not __package__:
     # Run as a script, before anything is installed.
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from tocsin_local.chromium import is_unpacked, runs_packaged, unpack
 from tocsin_local.node_runtime import OLDEST_NODE, find_machine_node, find_node, npm, offer
 from tocsin_local.paths import (
     CLIENTS,
@@ -69,7 +71,7 @@ MEGABYTES = {
     "bench": 400,
     "node": 200,
     "whatsmeow": 140,
-    "clients": 90,
+    "clients": 390,
     "docs": 170,
 }
 
@@ -284,7 +286,7 @@ def find_deployed_python() -> Optional[str]:
 
 
 class Clients(Part):
-    """The real WhatsApp clients that the interoperability tests talk to, and the Node that runs them."""
+    """What the tests have from npm: the real WhatsApp clients, the Node that runs them, and Chromium."""
 
     def __init__(self) -> None:
         super().__init__("clients", CLIENTS / "node_modules")
@@ -294,7 +296,7 @@ class Clients(Part):
         return {"node": str(node), "lock": digest(CLIENTS / "package-lock.json"), "place": str(self.folder)}
 
     def is_current(self) -> bool:
-        return (TOOLS_BIN / "node").exists() and super().is_current()
+        return (TOOLS_BIN / "node").exists() and is_unpacked() and super().is_current()
 
     def make(self, run: Run, before: Optional[Inputs]) -> None:
         node = find_node()
@@ -304,6 +306,8 @@ class Clients(Part):
         # No package needs its install scripts, and they would run other people's code.
         options = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-progress")
         run([*npm(node), "ci", *options], folder=CLIENTS)
+        if runs_packaged():
+            unpack(node, run)
 
 
 AFTERWARDS = (Clients, DeployedRuntime)

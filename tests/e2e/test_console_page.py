@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from tocsin_console.deployment import Deployment
 from tocsin_console.page import opening
 from tocsin_console.page.views.link import attempts, square
 from tocsin_console.pair import Code
+from tocsin_local.chromium import find_chromium
 from tocsin_local.world import World
 
 pytestmark = pytest.mark.e2e
@@ -81,10 +81,10 @@ def browser(deployment: Deployment) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """Debian's, driven by Playwright."""
-    program = shutil.which("chromium")
+    """Driven by Playwright."""
+    program = find_chromium()
     if program is None:
-        pytest.skip("Chromium is not on the PATH (Debian: apt-get install chromium)")
+        pytest.skip("make setup has no Chromium for this machine, nor is one on the PATH")
     driver = pytest.importorskip("playwright.sync_api", reason="make setup installs Playwright")
     with driver.sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +19,7 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from websockets.asyncio.client import ClientConnection, connect
 
+from tocsin_local.chromium import find_chromium
 from tocsin_whatsapp_server.passkey import ORIGIN, RP_ID, Passkey
 
 Json = dict[str, Any]
@@ -34,11 +34,7 @@ STEP_SECONDS = 20
 
 def missing() -> str | None:
     """Why no browser can judge here, or None."""
-    return None if _program() else "Chromium is not on the PATH (Debian: apt-get install chromium)"
-
-
-def _program() -> str | None:
-    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return None if find_chromium() else "make setup has no Chromium for this machine, nor is one on the PATH"
 
 
 class Page:
@@ -175,7 +171,7 @@ class Page:
 @asynccontextmanager
 async def page() -> AsyncIterator[Page]:
     """A fresh browser with one tab at WhatsApp's origin."""
-    program = _program()
+    program = find_chromium()
     assert program is not None
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = await asyncio.create_subprocess_exec(
