@@ -56,8 +56,11 @@ def states(file: str) -> set[tuple[tuple[str, bool], ...]]:
 
 
 def ruled_out(combination: tuple[tuple[str, bool], ...]) -> bool:
-    """What the rules refuse, or no parameters bring about: half of what an adopted stack needs."""
+    """What the rules refuse, or no parameters bring about: half of what an adopted stack needs, or two
+    conditions of which only one is asked for together."""
     told = dict(combination)
+    if "HookedOnFargate" in told:
+        return told["HookedOnFargate"] is not (told["Hooked"] and told["Fargate"])
     if "OwnKeysTable" not in told:
         return False
     keys_without = not told["OwnKeysTable"] and (

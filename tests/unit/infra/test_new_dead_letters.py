@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -19,6 +19,7 @@ from tests.support.wired_functions import WiredFunctions
 from tocsin.notify.config import PublishConfig
 from tocsin.notify.failure import Bug, Failure, Permanent, Recover, Retry
 from tocsin.notify.outcomes import Publisher
+from tocsin.notify.redelivery import Redelivery
 
 BY_CLASS = {
     failure.kind: f"NewDeadLetters{failure.kind.capitalize()}" for failure in (Permanent, Recover, Retry)
@@ -49,6 +50,13 @@ class Closed:
 
     def put_events(self, Entries: list[Any]) -> dict[str, Any]:
         return {"FailedEntryCount": len(Entries), "Entries": [{"ErrorCode": "Throttled"} for _ in Entries]}
+
+
+class Crashing:
+    """Carries out nothing."""
+
+    def refuse(self, body: str, lane: str | None, message_id: str) -> NoReturn:
+        raise RuntimeError("a bug")
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +151,7 @@ def test_an_order_that_the_queue_will_bury_rings_the_alarm_of_bugs(
     environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app = load_function(environment, "SendNotificationFunction")
+    environment.setattr(app, "sender", lambda: (Crashing(), Redelivery(None, "notifications")))
     attributes = {"MessageGroupId": "g", "ApproximateReceiveCount": "1"}
     order = {"messageId": "1", "receiptHandle": "h", "body": "not json", "attributes": attributes}
     app.lambda_handler({"Records": [order]}, Context())
