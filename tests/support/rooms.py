@@ -167,7 +167,15 @@ ROOMS: Mapping[str, Room] = {
         )
     ),
     "tocsin.notify": Room(
-        (*_STORAGE, "tocsin.guarded_http", "tocsin.nesting", _PACE, _SETTINGS, "tocsin.timestamps"),
+        (
+            *_STORAGE,
+            "tocsin.guarded_http",
+            "tocsin.nesting",
+            _PACE,
+            _SETTINGS,
+            "tocsin.timestamps",
+            "tocsin.versions",
+        ),
         ("botocore", "jinja2", "jsonschema", "phonenumbers"),
     ),
     _PACE: Room((_SETTINGS,)),

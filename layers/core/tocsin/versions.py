@@ -1,7 +1,8 @@
-"""Which record of a source or a webhook is the last one: a number for each, in the keys table.
+"""Which record of a source, of a webhook or of the texts is the last one: a number, in the keys table.
 
     source-versions   S    of a source of tickets (`door`)
     hook-versions     H    of an endpoint of outcome webhooks (`hooks`)
+    texts-versions    T    of an operator's texts, T is `current` (`notify/store/own_texts.py`)
     KIND-versions     *    for all of a kind of which nothing else is noted
 
 A seal says that an operator wrote a record, and not when. Whoever may only write to the table of the records
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from tocsin.dynamo.errors import ConditionFailed
 from tocsin.dynamo.writes import Absent, AnyOf, AtMost, Update
-from tocsin.tables.keys import ALL_NAMES, hook_version_key, source_version_key
+from tocsin.tables.keys import ALL_NAMES, hook_version_key, source_version_key, texts_version_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,6 +73,10 @@ def source_versions(keys: Table) -> Versions:
 
 def hook_versions(keys: Table) -> Versions:
     return Versions(keys, hook_version_key)
+
+
+def texts_versions(keys: Table) -> Versions:
+    return Versions(keys, texts_version_key)
 
 
 def _number(item: Mapping[str, Value]) -> int:

@@ -348,7 +348,7 @@ class TestRights:
     @pytest.mark.parametrize(
         ("owner", "action", "kinds"),
         [
-            ("PlanNotificationsRole", "dynamodb:GetItem", ["source-versions"]),
+            ("PlanNotificationsRole", "dynamodb:GetItem", ["source-versions", "texts-versions"]),
             ("HookVersionsPolicy", "dynamodb:Query", ["hook-versions"]),
         ],
     )

@@ -19,6 +19,7 @@ from tocsin.notify.events.envelope import DEFAULT_ACCOUNT, load_envelope
 from tocsin.notify.events.samples import FULL, HOSTILE, MINIMAL, sample_body
 from tocsin.notify.events.schema import parse_event
 from tocsin.notify.store.own_texts import OwnTexts, TextsChangedMeanwhile
+from tocsin.notify.store.texts import TextWithheld
 from tocsin.notify.texts.languages import DEFAULTS, is_language, languages
 from tocsin.notify.texts.own import Finding, is_path, judge
 from tocsin.notify.texts.template import TemplateFailed, Templates
@@ -175,6 +176,7 @@ async def _editor(
         samples=SAMPLES,
         real=real,
         number=own.number,
+        counts=own.count,
         is_own=path in own.files,
         was=shipped(path.partition("/")[0]).get(path),
         trouble=trouble,
@@ -251,6 +253,11 @@ async def _write(site: Site, own: OwnTexts, files: Mapping[str, str], what: str)
             )
         except TextsChangedMeanwhile as conflict:
             raise ConsoleError(str(conflict)) from None
+        except TextWithheld as refusal:
+            raise ConsoleError(
+                f"texts are proven by a key ({refusal.why}). Your AWS permissions must allow what this page "
+                "does: secretsmanager:GetSecretValue on the stack's output TextsSecretArn"
+            ) from None
         site.note(f"texts: {what}")
 
     await site.work(write)
@@ -291,6 +298,8 @@ async def back(request: web.Request) -> web.Response:
     wanted = next((one for one in history if str(one.number) == str(form.get("number"))), None)
     if wanted is None:
         return refused(request, "That version is no longer kept.", "/texts")
+    if not wanted.count:
+        return refused(request, "No operator wrote that version so: it can't come back.", "/texts")
     own: OwnTexts = await site.work(lambda: site.deployment.stores.own_texts.current())
     wrong = await site.work(lambda: [one for path in wanted.files for one in judge(path, wanted.files)])
     if wrong:

@@ -34,20 +34,21 @@ def planner(config: PlanConfig, own_texts: Path) -> Planner:
     dynamodb = aws.client("dynamodb")
     table = open_table(dynamodb, config.notifications_table)
     texts = sealed_texts(secrets_client(), config.texts_secret_arn)
-    stores = Stores(table, texts=texts, retention_days=config.retention_days)
+    keys = open_table(dynamodb, config.keys_table)
+    stores = Stores(table, keys, texts=texts, retention_days=config.retention_days)
     return Planner(
         stores,
         NotificationsQueue(sqs, config.notifications_queue_url),
         TicketEventsDeadQueue(sqs, config.ticket_events_dead_queue_url),
         DeadLetters(stores, DeadLettersQueue(sqs, config.dead_letters_queue_url)),
         CurrentTexts(
-            stores.own_texts.current, own_texts, clickable_customer_links=config.clickable_customer_links
+            stores.own_texts.in_force, own_texts, clickable_customer_links=config.clickable_customer_links
         ),
         config,
         accounts=ServedAccounts(config.accounts, table),
         files=(lambda: _requested_files(config)) if config.attachments_bucket else None,
         settings=settings_in(table),
-        translate=_foreign_events(config, table, stores.texts, open_table(dynamodb, config.keys_table)),
+        translate=_foreign_events(config, table, stores.texts, keys),
     )
 
 

@@ -19,6 +19,7 @@ CONNECTORS = "connectors"
 OPERATOR_REQUESTS = "wishes"
 SOURCE_VERSIONS = "source-versions"
 HOOK_VERSIONS = "hook-versions"
+TEXTS_VERSIONS = "texts-versions"
 ALL_NAMES = "*"
 """In a partition of versions, in the place of a name: no record is called so."""
 
@@ -86,6 +87,11 @@ def source_version_key(source: str) -> Key:
 def hook_version_key(hook: str) -> Key:
     """Apart from the endpoint itself, as that of a source."""
     return HOOK_VERSIONS, hook
+
+
+def texts_version_key(name: str) -> Key:
+    """Apart from the operator's texts themselves, as that of a source."""
+    return TEXTS_VERSIONS, name
 
 
 def heartbeat_key(connector: str) -> Key:

@@ -10,7 +10,9 @@ import pytest
 
 from tests.support.console_page import Browser
 from tests.support.fake_deployment import FakeDeployment
+from tocsin.dynamo.writes import Key, Put
 from tocsin.notify.events.samples import FULL
+from tocsin.tables.notifications import texts_key, texts_version_key
 from tocsin_console.page.views.texts import SAMPLES, preview, shipped
 
 PATH = "/texts/en/TicketCreated.customer.txt"
@@ -88,6 +90,35 @@ def test_an_earlier_version_comes_back(fake: FakeDeployment, browser: Browser) -
     assert "All texts are as in version 1" in browser.submit("/texts/restore", number="1").text
     assert fake.deployment.stores.own_texts.current().files == {NAME: "one"}
     assert "no longer kept" in browser.submit("/texts/restore", number="99").text
+
+
+def forge(fake: FakeDeployment, key: Key) -> None:
+    """Somebody writes past the console."""
+    table = fake.deployment.outside_table
+    item = {name: value for name, value in (table.get(key) or {}).items() if name not in ("pk", "sk")}
+    table.put(Put(key, {**item, "files": {NAME: "anything"}}))
+
+
+def test_what_somebody_else_wrote_is_told_and_shown_nowhere(fake: FakeDeployment, browser: Browser) -> None:
+    save(browser, "one")
+    forge(fake, texts_key())
+    assert "none of it is said" in browser.get("/texts").text
+    answer = browser.get(PATH)
+    assert ("none of it is said" in answer.text, "anything" in answer.text) == (True, False)
+    assert "All texts are as in version 1" in browser.submit("/texts/restore", number="1").text
+    assert "none of it is said" not in browser.get("/texts").text
+    assert fake.deployment.stores.own_texts.in_force().files == {NAME: "one"}
+
+
+def test_a_version_that_no_operator_wrote_comes_back_for_nobody(
+    fake: FakeDeployment, browser: Browser
+) -> None:
+    save(browser, "one")
+    save(browser, "two")
+    forge(fake, texts_version_key(1))
+    assert "which no operator wrote so" in browser.get("/texts").text
+    assert "No operator wrote that version so" in browser.submit("/texts/restore", number="1").text
+    assert fake.deployment.stores.own_texts.in_force().files == {NAME: "two"}
 
 
 def test_looking_saves_nothing(fake: FakeDeployment, browser: Browser) -> None:

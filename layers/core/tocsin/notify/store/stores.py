@@ -52,7 +52,8 @@ class SendView:
 class Stores:
     """The stores over one notifications table. What a plain send doesn't need is imported when it is used.
 
-    `keys`: the keys table, of which a send reads the recipient's address. `texts`: what seals what people
+    `keys`: the keys table, of which a send reads the recipient's address, and the planner which texts are the
+    last ones. `texts`: what seals what people
     wrote; without it texts stay locked, and no notification can be put. `clock`: seconds since the epoch;
     `random(n)`: n random bytes.
     """
@@ -93,8 +94,11 @@ class Stores:
     @cached_property
     def own_texts(self) -> OwnTextsStore:
         from tocsin.notify.store.own_texts import OwnTextsStore
+        from tocsin.versions import texts_versions
 
-        return OwnTextsStore(self._patient)
+        if self._keys is None:
+            raise TypeError("which texts are the last ones, the keys table knows: open the stores with it")
+        return OwnTextsStore(self._patient, texts_versions(self._keys))
 
     @cached_property
     def identity_changes(self) -> IdentityChanges:

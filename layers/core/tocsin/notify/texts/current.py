@@ -15,7 +15,7 @@ from typing import Final
 
 from tocsin.notify.events.audience import Recipient
 from tocsin.notify.events.event import TicketEvent
-from tocsin.notify.store.own_texts import OwnTexts
+from tocsin.notify.store.own_texts import OwnTexts, TextsDoubted
 from tocsin.notify.texts.template import Rendered, Shown, TemplateFailed, Templates
 
 FRESH_SECONDS: Final = 30.0
@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 
 class CurrentTexts:
-    """Renders as `Templates` does. `read`: the operator's texts as they are stored now. `clock`: seconds."""
+    """Renders as `Templates` does. `read`: the operator's texts that count now; it raises TextsDoubted for
+    those that don't. `clock`: seconds."""
 
     def __init__(
         self,
@@ -66,6 +67,12 @@ class CurrentTexts:
         self._read_at = now
         try:
             stored = self._read()
+        except TextsDoubted as doubt:
+            log.error(
+                "what stands in the table of an operator's texts doesn't count; the last ones stay",
+                extra={"why": str(doubt)},
+            )
+            return self._own
         except Exception as error:  # noqa: BLE001  the last ones stay in force, and the next look mends it
             log.warning("an operator's texts can't be read; the last ones stay: %s", type(error).__name__)
             return self._own
