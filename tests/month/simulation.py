@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from tocsin.notify.failure import Wait
 from tocsin.notify.notification import Notification, derived_id
 from tocsin.notify.queues import DeadLettersQueue
 from tocsin.notify.receipts import Receipts
+from tocsin.notify.store.parking import WaitingRow
 from tocsin.notify.threads import placed
 from tocsin.pace.ledger import Ledger
 from tocsin.pace.rules import rules_of
@@ -54,8 +55,10 @@ SETTINGS: dict[str, Any] = {
 QUIET_HOURS = "21:00-07:00"
 DIGEST_SIZE, DIGEST_WINDOW = 5, 300
 
-FIRST_STORM, STORM_OF_NIGHT = (9, 19 * HOUR + 1200, "north", 300), (20, 2 * HOUR + 600, "south", 200)
+Storm = tuple[int, float, str, int]
 """Day, second of the day, account, customers who are without internet."""
+FIRST_STORM: Storm = (9, 19 * HOUR + 1200, "north", 300)
+STORM_OF_NIGHT: Storm = (20, 2 * HOUR + 600, "south", 200)
 LOCK, QUOTA = (12, 10 * HOUR, "east", 24 * HOUR), (24, 14 * HOUR, "south", 10 * HOUR)
 """Day, second of the day, account, for how long WhatsApp allows no first contacts."""
 
@@ -94,13 +97,25 @@ class Month:
     def gone(self) -> list[Gone]:
         return self.world.server.gone
 
+    @property
+    def left(self) -> list[WaitingRow]:
+        """What waits now."""
+        return [row for name in self.world.accounts for row in self.world.stores.parking.waiting(name)]
+
 
 class Provider:
     """Makes the month happen. `scale`: of tickets and storms, for a quick look."""
 
-    def __init__(self, seed: int, days: int = 30, scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        seed: int,
+        days: int = 30,
+        scale: float = 1.0,
+        storms: Sequence[Storm] = (FIRST_STORM, STORM_OF_NIGHT),
+    ) -> None:
         self.dice = random.Random(seed)
         self.scale = scale
+        self.storms = storms
         self.world = PacedWorld(tuple(ACCOUNTS), now=float(START), uniform=self.dice.uniform)
         self.month = Month(self.world, days)
         self.receipts = Receipts(
@@ -150,7 +165,7 @@ class Provider:
                 weekend = 0.6 if day % 7 in (5, 6) else 1.0
                 for _ in range(round(tickets * weekend * self.scale)):
                     self._plan_ticket(START + day * DAY + self._moment(), account)
-        for storm in (FIRST_STORM, STORM_OF_NIGHT):
+        for storm in self.storms:
             self._plan_storm(*storm)
         for (day, second, account, seconds), code in (
             (LOCK, "first-contact-restricted"),
@@ -241,12 +256,20 @@ class Provider:
         # Sweeps are made by the minute, so it is looked once in one.
         if known != len(self.world.verdicts) and (due is None or now // MINUTE != self._looked):
             self._looked = now // MINUTE
-            rows = [row.due_at for name in ACCOUNTS for row in self.world.stores.parking.waiting(name)]
-            due = min((at / 1000 for at in rows if at is not None), default=None)
+            due = min((at for name in ACCOUNTS for at in self._due_in_lines(name)), default=None)
             self._due = (len(self.world.verdicts), due)
         if due is None:
             return None
         return max(-(-due // MINUTE) * MINUTE, (now // MINUTE + 1) * MINUTE)
+
+    def _due_in_lines(self, account: str) -> Iterator[float]:
+        """When the first one of each recipient's line is due; those behind go no sooner. One without a date
+        goes as soon as it can: that is the next sweep."""
+        heads: set[str] = set()
+        for row in self.world.stores.parking.waiting(account):
+            if row.recipient not in heads:
+                heads.add(row.recipient)
+                yield self.world.now if row.due_at is None else row.due_at / 1000
 
     def _waits(self, account: str) -> bool:
         return next(iter(self.world.stores.parking.waiting(account)), None) is not None
@@ -273,7 +296,7 @@ class Provider:
         self.world.stores.people.note_heard(customer.account, name, self.world.now_ms)
 
     def _look(self) -> None:
-        rows = [row for name in ACCOUNTS for row in self.world.stores.parking.waiting(name)]
+        rows = self.month.left
         self.month.waiting.append((self.world.now, len(rows)))
         if (self.world.now - START) % DAY == 0:
             self.month.midnights += [self.world.stored(row.notification) for row in rows[:50]]

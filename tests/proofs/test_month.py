@@ -14,6 +14,8 @@ from tests.month.simulation import DAY, FIRST_STORM, LOCK, START, Month, Provide
 DAYS = 14
 """With the first storm and the lock."""
 
+EARLY_STORM = (1, *FIRST_STORM[1:])
+
 
 @pytest.fixture(scope="module")
 def month() -> Month:
@@ -41,6 +43,13 @@ def test_a_digest_went_out(month: Month) -> None:
 def test_the_picture_names_the_storm_and_the_lock(month: Month) -> None:
     drawn = svg(month, "a & b")
     assert all(word in drawn for word in ("storm", "lock", "north", "a &amp; b"))
+
+
+def test_after_an_early_storm_nothing_waits_that_no_rule_holds() -> None:
+    """Most of it waits without a date: behind others, or for the next sweep that has room."""
+    month = Provider(1, 3, scale=0.5, storms=[EARLY_STORM]).run()
+    assert month.left == []
+    assert list(losses(month)) == []
 
 
 # -- the twins -----------------------------------------------------------------------------------------------
