@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from tests.support.memory_queues import MemoryQueues
@@ -201,9 +202,10 @@ class PacedWorld:
             if self.stores.notifications.put_new(one) is None:
                 self.queue.send(one)
 
-    def carry_out(self) -> None:
-        """The orders that lie in the queue."""
-        while self.orders:
+    def carry_out(self, most: float = inf) -> None:
+        """The orders that lie in the queue, `most` of them."""
+        while self.orders and most > 0:
+            most -= 1
             order = self.orders.popleft()
             self.verdicts.append((order.notification, self.delivery.deliver(order)))
 

@@ -35,6 +35,7 @@ MAX_BEHIND = 2 * DAY.seconds
 """Seconds within which each budget has room again. What lies further ahead, a clock noted that was wrong."""
 
 URGENT_PART = 0.1
+MINUTE_BUDGET = "minute"
 MAX_RECIPIENTS = 20_000
 MAX_KEPT = 100
 """Times of messages that are remembered of a recipient: as many as a digest may take."""
@@ -191,9 +192,11 @@ def rooms(ledger: Ledger, rules: Rules, now: float) -> list[Room]:
 
 
 def room_of(ledger: Ledger, rules: Rules, now: float, *, first_contact: bool) -> int:
-    """Return how many messages that aren't urgent may go now."""
+    """Return how many messages that aren't urgent may go in the minute from `now` on. What went in the last
+    one takes no room: it ceases to count as these arrive, one after the other."""
     budgets = _budgets(ledger, rules, now, first_contact=first_contact)
-    return max(min(_usable(limit) - window.total(now) for _, window, limit in budgets), 0)
+    used = {name: 0 if name == MINUTE_BUDGET else window.total(now) for name, window, _ in budgets}
+    return max(min(_usable(limit) - used[name] for name, _, limit in budgets), 0)
 
 
 def _usable(limit: int) -> int:
@@ -208,7 +211,7 @@ def _budgets(
     budgets = [
         ("day", ledger.day, rules.per_day),
         ("hour", ledger.hour, rules.per_hour),
-        ("minute", ledger.minute, rules.per_minute),
+        (MINUTE_BUDGET, ledger.minute, rules.per_minute),
     ]
     if first_contact:
         budgets += [
