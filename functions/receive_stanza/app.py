@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tocsin.bootstrap.later import Later
+from tocsin.bootstrap.later import Later, heartbeat_client
 from tocsin.bootstrap.receive_stanza import inbound
 from tocsin.multidevice.inbound.envelope import Report
 from tocsin.multidevice.inbound.stanzas import Handled, Stanzas
@@ -58,7 +58,7 @@ ORDINARY |= {("notification", "ignored"), ("call", "ignored")}
 def receiver() -> tuple[Stanzas, Redelivery]:
     """Made once per container; fails with the name of what is missing."""
     config, sqs = ReceiveConfig.read(), Later("sqs")
-    redelivery = Redelivery(sqs, config.stanzas_queue_url)
+    redelivery = Redelivery(sqs, config.stanzas_queue_url, heartbeat=heartbeat_client())
     return Stanzas(inbound(config, sqs=sqs), redelivery), redelivery
 
 

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tocsin.bootstrap.later import Later
+from tocsin.bootstrap.later import Later, heartbeat_client
 from tocsin.bootstrap.send_notification import delivery
 from tocsin.notify.config import SendConfig
 from tocsin.notify.delivery import Delivery
@@ -58,7 +58,8 @@ ODD = ("failed", "retry", "mismatched")
 def sender() -> tuple[Delivery, Redelivery]:
     """Made once per container; fails with the name of what is missing."""
     config, sqs = SendConfig.read(), Later("sqs")
-    return delivery(config, sqs=sqs), Redelivery(sqs, config.notifications_queue_url)
+    redelivery = Redelivery(sqs, config.notifications_queue_url, heartbeat=heartbeat_client())
+    return delivery(config, sqs=sqs), redelivery
 
 
 @cache

@@ -24,6 +24,15 @@ def test_a_client_has_a_connection_for_each_number_that_lanes_take_at_once(
     assert config.user_agent == aws.USER_AGENT
 
 
+@pytest.mark.parametrize("patience", [aws.USUAL, aws.HEARTBEAT])
+def test_a_client_has_the_patience_that_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, patience: aws.Patience
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-southeast-3")
+    config = aws.client("sqs", patience).meta.config
+    assert (config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]) == patience
+
+
 def test_a_function_s_requests_are_not_checked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS checks them, and our tests do: the next one."""
     sent: list[Any] = []

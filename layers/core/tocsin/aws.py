@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from functools import cache
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
-CONNECT_SECONDS = 2
-READ_SECONDS = 10
-TRIES = 4
+
+class Patience(NamedTuple):
+    """How long a client waits for a connection and for an answer, in seconds, and how often it asks."""
+
+    connect_seconds: float
+    read_seconds: float
+    tries: int
+
+
+USUAL = Patience(2, 10, 4)
+
+HEARTBEAT = Patience(1, 1, 1)
+"""Of what asks again each second by itself."""
+
 CONNECTIONS = 20
 """Kept open at most. A send of ten lanes takes two numbers each at the same time."""
 
@@ -24,7 +35,7 @@ one costs. Our own tests have it done, and AWS does it anyway."""
 _making = Lock()
 
 
-def client(service: str) -> Any:
+def client(service: str, patience: Patience = USUAL) -> Any:
     """A client that notices within seconds that nobody answers, and tries again. It may be used, and made, by
     several threads at a time."""
     from botocore.config import Config
@@ -33,12 +44,12 @@ def client(service: str) -> Any:
         return _session().create_client(
             service,
             config=Config(
-                connect_timeout=CONNECT_SECONDS,
-                read_timeout=READ_SECONDS,
+                connect_timeout=patience.connect_seconds,
+                read_timeout=patience.read_seconds,
                 max_pool_connections=CONNECTIONS,
                 user_agent=USER_AGENT,
                 parameter_validation=VALIDATE,
-                retries={"mode": "standard", "total_max_attempts": TRIES},
+                retries={"mode": "standard", "total_max_attempts": patience.tries},
             ),
         )
 

@@ -30,3 +30,8 @@ class Later:
             if self._made is None:
                 self._made = aws.client(self._make) if isinstance(self._make, str) else self._make()
         return self._made
+
+
+def heartbeat_client() -> Later:
+    """SQS for a visibility heartbeat: made at the first beat, it gives each of them up within a second."""
+    return Later(lambda: aws.client("sqs", aws.HEARTBEAT))

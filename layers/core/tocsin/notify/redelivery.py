@@ -36,13 +36,15 @@ _BATCH = 10
 class Redelivery:
     """Defers records of one SQS queue."""
 
-    def __init__(self, sqs: Any, queue_url: str) -> None:
+    def __init__(self, sqs: Any, queue_url: str, *, heartbeat: Any = None) -> None:
+        """`heartbeat`: a client of SQS that gives up within a second, for `holding`; default: `sqs`."""
         self._sqs = sqs
         self._queue_url = queue_url
+        self._heartbeat = heartbeat or sqs
 
     def holding(self, records: Sequence[Record], *, after: float = 0.0) -> AbstractContextManager[None]:
         """While the block runs, keep at most ten records hidden; see `visibility.hidden`."""
-        return hidden(self._sqs, self._queue_url, records, after=after)
+        return hidden(self._heartbeat, self._queue_url, records, after=after)
 
     def give_back(self, handles: Sequence[str], seconds: float) -> None:
         """Let a lane's records be seen again after `seconds`, all of them: the queue brings nothing of a lane

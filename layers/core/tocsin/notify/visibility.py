@@ -8,7 +8,9 @@ had in hand would stay hidden for minutes, and a FIFO queue keeps the rest of it
     killed              ├──┤├──×  comes again 2 to 3 s later
 
 A beat that comes late lets a message be brought to a second run while the first one still has it. That does
-no harm: a stanza is known by its record, and an order is sent again under the same message id.
+no harm: a stanza is known by its record, and an order is sent again under the same message id. It counts a
+receive all the same, so one request that gets no answer must not bring it about: the client gives a beat up
+when the next one is due (`aws.HEARTBEAT`).
 
 What the queue brought often may be what kills. Its time stays the queue's own: it kills once in minutes.
 """
@@ -19,6 +21,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Thread
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,7 +31,10 @@ log = logging.getLogger(__name__)
 
 HIDDEN_SECONDS = 3
 BEAT_SECONDS = 1.0
-"""Two beats in a row may be late or lost."""
+"""From beat to beat. One may be lost, and the next one as late as its client waits for an answer."""
+
+JOIN_SECONDS = 3.0
+"""How long the end of a run waits for a beat that is under way."""
 
 SUSPECT_RECEIVES = 3
 """What came so often may be what kills whoever handles it."""
@@ -42,7 +48,8 @@ def hidden(
 
     `after`: seconds until the first beat. A block that ends before costs no request; one that is killed
     before leaves its records to the queue's own time. When the block is left no request is under way, so
-    that what is given back afterwards stays given back.
+    that what is given back afterwards stays given back. A client that doesn't give up holds nobody up: a
+    beat that arrives after all brings what was given back too early, once.
     """
     held = [record for record in records if record.receives < SUSPECT_RECEIVES]
     if not held:
@@ -57,22 +64,26 @@ def hidden(
         yield
     finally:
         over.set()
-        heart.join()
+        heart.join(JOIN_SECONDS)
+        if heart.is_alive():
+            log.warning("a beat is still under way", extra={"messages": len(held)})
 
 
 def _beat(sqs: Any, url: str, held: Sequence[Record], over: Event, after: float, beat: float) -> None:
     pause = after
     while held and not over.wait(pause):
-        pause = beat
+        begun = monotonic()
         try:
             held = _renew(sqs, url, held)
         except Exception:
             # They come again when their time in the queue is over; the next beat may get through.
             log.warning("visibility not renewed", exc_info=True, extra={"messages": len(held)})
+        pause = max(0.0, beat - (monotonic() - begun))
 
 
 def _renew(sqs: Any, url: str, held: Sequence[Record]) -> Sequence[Record]:
-    """Hide records from now on. Return those that are still ours: not deleted, nor brought to another run."""
+    """Hide records from now on. Return those that may still be ours: not deleted, nor brought to another run.
+    Where SQS itself was at fault the next beat asks again."""
     answer = sqs.change_message_visibility_batch(
         QueueUrl=url,
         Entries=[
@@ -80,7 +91,8 @@ def _renew(sqs: Any, url: str, held: Sequence[Record]) -> Sequence[Record]:
             for place, record in enumerate(held)
         ],
     )
-    gone = {int(failure["Id"]): failure["Code"] for failure in answer.get("Failed", ())}
+    refused = [failure for failure in answer.get("Failed", ()) if failure.get("SenderFault", True)]
+    gone = {int(failure["Id"]): failure["Code"] for failure in refused}
     if gone:
         log.info("records left the run", extra={"messages": len(gone), "codes": sorted(set(gone.values()))})
     return [record for place, record in enumerate(held) if place not in gone]
