@@ -36,6 +36,7 @@ from tocsin.hooks.outcome import Told
 from tocsin.hooks.queue import HooksQueue
 from tocsin.hooks.queue import Order as HookOrder
 from tocsin.hooks.store import HookStore
+from tocsin.keys.errors import Contended
 from tocsin.multidevice.inbound.envelope import Report
 from tocsin.multidevice.inbound.stanzas import Stanzas
 from tocsin.notify.lanes import Record
@@ -251,7 +252,20 @@ def test_a_stanza_that_always_fails_is_buried_alone(monkeypatch: pytest.MonkeyPa
     assert (group.dead, group.receives["poison "]) == (["poison "], MAX_RECEIVES + 1)
 
 
-@pytest.mark.parametrize("away", [OutcomeUnknown("no answer"), EndpointConnectionError(endpoint_url="x")])
+def test_a_stanza_that_waited_for_the_connector_and_then_raises_once_keeps_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Twin: its receives tell of the wait, not of tries that failed."""
+    reader = Reader(ZeroDivisionError(), times=1)
+    group = reading(monkeypatch, reader)
+    group.receives = dict.fromkeys(["poison", "behind"], 9)
+    group.run_until("behind")
+    assert reader.read == ["poison", "behind"]
+
+
+@pytest.mark.parametrize(
+    "away", [Contended(), OutcomeUnknown("no answer"), EndpointConnectionError(endpoint_url="x")]
+)
 def test_while_a_table_is_away_a_sender_s_stanzas_keep_their_order(
     monkeypatch: pytest.MonkeyPatch, away: Exception
 ) -> None:

@@ -21,7 +21,7 @@ from tocsin.multidevice.inbound.stanzas import Handled, Stanzas
 from tocsin.notify.config import Environment, ReceiveConfig
 from tocsin.notify.lanes import Record
 from tocsin.notify.notification import State
-from tocsin.notify.redelivery import MAX_RECEIVES, Redelivery
+from tocsin.notify.redelivery import MAX_RECEIVES, RECEIVES_BEFORE_RENEWAL, Redelivery
 from tocsin.whatsapp.jid import JID, LID
 from tocsin.whatsapp.node import Node
 
@@ -256,7 +256,7 @@ def test_a_stanza_that_only_waits_is_never_buried_as_one_that_crashes(
     wired.tell(1)
     node = message_from(wired.siti.devices[0], wired.siti, "R1", "satu")
     wired.network.away = ConnectorAway("gone")
-    record = enqueued(wired, node, receives=11)
+    record = enqueued(wired, node, receives=RECEIVES_BEFORE_RENEWAL + 1)
     assert failed(app.lambda_handler({"Records": [record]}, Context())) == []
     wired.aws.sqs.delete_message(QueueUrl=wired.aws.queues["stanzas"], ReceiptHandle=record["receiptHandle"])
     assert wired.aws.messages("stanzas") == [json.loads(record["body"])]

@@ -10,7 +10,7 @@ import pytest
 from tests.support.fake_aws import AwsAccount, Cloud, aws_account
 from tocsin.notify.failure import Failure, Retry, Wait
 from tocsin.notify.lanes import Record
-from tocsin.notify.redelivery import Redelivery, received_at
+from tocsin.notify.redelivery import RECEIVES_BEFORE_RENEWAL, Redelivery, received_at, wait_seconds
 
 NOW = 1_800_000_000.0
 
@@ -48,10 +48,16 @@ def test_each_wait_is_longer_than_the_last(aws, receives, seconds):
 
 
 def test_before_it_is_long_taken_for_a_crasher_a_copy_starts_over(aws):
-    record = received(aws, receives=11)
+    record = received(aws, receives=RECEIVES_BEFORE_RENEWAL + 1)
     assert waited(aws, record) is None
     Redelivery(aws.sqs, aws.queues["stanzas"]).forget([record.handle])
     assert aws.messages("stanzas") == [json.loads(record.body)]
+
+
+def test_while_a_connector_is_away_for_half_an_hour_nothing_is_overtaken():
+    """Renewed, a stanza goes on at the end of its sender's lane."""
+    waits = [wait_seconds(receives) for receives in range(1, RECEIVES_BEFORE_RENEWAL + 1)]
+    assert sum(waits) >= 1800
 
 
 def test_before_a_day_is_over_it_is_not_given_up(aws):

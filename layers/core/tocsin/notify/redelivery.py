@@ -25,8 +25,9 @@ AGAIN_SECONDS = 2
 MAX_WAIT_SECONDS = 300
 MAX_RECEIVES = 50
 """Of a stanza: then the queue's redrive policy takes it for one that crashes. Refused polls count, too."""
-RECEIVES_BEFORE_RENEWAL = 10
-"""The later, the better: a copy is overtaken."""
+RECEIVES_BEFORE_RENEWAL = 15
+"""The later, the better: a copy is overtaken. The waits until then are over half an hour: no deployment, and
+no task that AWS takes away, lasts so long."""
 STANZA_EXPIRY_SECONDS = 24 * 3600
 _T = TypeVar("_T")
 _BATCH = 10

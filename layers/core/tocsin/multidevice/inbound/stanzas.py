@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from tocsin.dynamo.errors import Contention, OutcomeUnknown
+from tocsin.keys.errors import Contended
 from tocsin.notify.failure import Recover, Retry, Wait
 from tocsin.notify.redelivery import MAX_RECEIVES
 from tocsin.notify.visibility import SUSPECT_RECEIVES
@@ -47,6 +48,9 @@ START_OVER_RECEIVES = MAX_RECEIVES // 2
 
 SET_ASIDE_RECEIVES = 8
 """With the waits between them (`redelivery.wait_seconds`) two minutes."""
+RAISED_BEFORE_ASIDE = 2
+"""So often this process saw it raise: receives count waits for a connector and refused polls as well."""
+MAX_REMEMBERED = 1000
 _ASIDE = "aside#"
 """Begins the lanes of those that were set aside; no account is called so."""
 
@@ -87,6 +91,7 @@ class Stanzas:
         self._handler = handler
         self._redelivery = redelivery
         self._clock = clock
+        self._raised: dict[str, int] = {}
 
     def handle(self, record: Record, *, alone: bool) -> Handled:
         """Handle one stanza. Raises what nobody foresaw; the failure itself of what waited for a day."""
@@ -100,6 +105,9 @@ class Stanzas:
             log.warning("deferred", extra={"cause": failure.code, "detail": failure.detail})
             seconds = self._redelivery.wait_for(record, failure, from_seconds(self._clock()))
             return Handled(put_off=True, again_after=seconds)
+        except Exception:
+            self._note_raised(record)
+            raise
 
     def before_alone(
         self, lane: Lane[Handled], later: Sequence[Lane[Handled]], done: Sequence[Record]
@@ -132,10 +140,17 @@ class Stanzas:
         record = lane.waiting[0]
         if record.receives < SET_ASIDE_RECEIVES or (record.lane or "").startswith(_ASIDE):
             return False
+        if self._raised.get(record.message_id, 0) < RAISED_BEFORE_ASIDE:
+            return False
         log.error("set aside", extra={"sqs_message": record.message_id, "receives": record.receives})
         self._redelivery.start_over(record, lane=f"{_ASIDE}{record.message_id}")
         lane.cut_off([record])
         return True
+
+    def _note_raised(self, record: Record) -> None:
+        if len(self._raised) >= MAX_REMEMBERED:
+            self._raised.clear()  # what goes on raising is soon known again
+        self._raised[record.message_id] = self._raised.get(record.message_id, 0) + 1
 
     def _spare(self, lane: Lane[Handled], records: Sequence[Record]) -> None:
         """Let copies of records at the end of a lane start over, if one of them was counted so often that it
@@ -148,7 +163,7 @@ class Stanzas:
 
 
 def _is_outage(error: Exception) -> bool:
-    """Whether AWS is to blame, not the stanza. botocore's errors are known by their module, for importing it
-    is no business of a room that gets its clients."""
+    """Whether AWS is to blame, or others who were faster, not the stanza. botocore's errors are known by
+    their module, for importing it is no business of a room that gets its clients."""
     of_botocore = type(error).__module__.partition(".")[0] == "botocore"
-    return of_botocore or isinstance(error, (Contention, OutcomeUnknown, OSError))
+    return of_botocore or isinstance(error, (Contended, Contention, OutcomeUnknown, OSError))
