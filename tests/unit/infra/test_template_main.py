@@ -26,7 +26,7 @@ IN_THE_VPC = {"SendNotificationFunction", "ReceiveStanzaFunction", "MaintainSess
 
 # A queue that something works from, and where its failures go after so many receives.
 REDRIVES = {
-    "TicketEventsQueue": ("TicketEventsDeadQueue", 20),
+    "TicketEventsQueue": ("TicketEventsDeadQueue", 60),
     "NotificationsQueue": ("DeadLettersQueue", 100),
     "StanzasQueue": ("StanzasDeadQueue", 50),
     "ReceiptsQueue": ("ReceiptsDeadQueue", 100),
