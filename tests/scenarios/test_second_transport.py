@@ -275,6 +275,36 @@ def test_where_nothing_is_heard_the_transport_decides_whether_a_double_is_worse(
     assert unknown.deliver() == [Verdict("failed", "outcome-unknown"), Verdict("sent")]
 
 
+@pytest.fixture
+def unknown_and_closed(unknown: Deployment) -> Deployment:
+    """The same, after its time came and the account could not send: it waits for that now."""
+    unknown.now += 601
+    unknown.transport.closed = Wait("closed")
+    unknown.transport.state = lambda account: "connected"  # type: ignore[method-assign]
+    assert unknown.maintainer.sweep("default", lambda: 300.0).resumed == 2
+    assert unknown.deliver()[0] == Verdict("parked", "closed")
+    unknown.transport.closed = None
+    return unknown
+
+
+def test_a_word_settles_it_though_it_waits_for_something_else_by_then(unknown_and_closed: Deployment) -> None:
+    assert unknown_and_closed.transport.accepted("no-1", NOW * 1000 + 700_000)
+    assert unknown_and_closed.stored().state is State.SENT
+
+
+def test_that_nobody_knows_is_not_forgotten_over_another_wait(unknown_and_closed: Deployment) -> None:
+    assert unknown_and_closed.maintainer.sweep("default", lambda: 300.0).resumed == 2
+    assert unknown_and_closed.deliver() == [Verdict("failed", "outcome-unknown"), Verdict("sent")]
+
+
+def test_a_word_that_comes_while_it_is_on_its_way_back_settles_it(unknown: Deployment) -> None:
+    unknown.now += 601
+    assert unknown.maintainer.sweep("default", lambda: 300.0).resumed == 2
+    assert unknown.transport.accepted("no-1", NOW * 1000 + 601_000)
+    assert unknown.deliver() == [Verdict("dropped", "sent"), Verdict("sent")]
+    assert len(unknown.transport.written) == 2
+
+
 def test_an_id_that_comes_after_the_send_is_stored(deployment: Deployment) -> None:
     deployment.told()
     assert deployment.transport.receipts.sent(deployment.stored().id, NOW * 1000 + 5000, "wamid.7")

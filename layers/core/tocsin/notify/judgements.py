@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from tocsin.notify.content import Reaction
 from tocsin.notify.dead_letters import EXPIRED
-from tocsin.notify.failure import Permanent, Recover, Retry
+from tocsin.notify.failure import OUTCOME_UNKNOWN, Permanent, Recover, Retry
 from tocsin.notify.hold import NUMBER_MOVED
-from tocsin.notify.notification import SELF_TEST, Attempt, Notification, State
+from tocsin.notify.notification import SELF_TEST, Attempt, Notification, State, may_have_been_sent
 from tocsin.notify.queues import Order
 from tocsin.notify.texts.consent import CONFIRMATIONS
 from tocsin.notify.transport import Sent
@@ -61,6 +61,8 @@ def earlier_codes(notification: Notification) -> Collection[str]:
     waited = notification.last_error
     if waited is not None and waited.class_ == "wait":
         codes.add(waited.code)
+    if may_have_been_sent(notification):
+        codes.add(OUTCOME_UNKNOWN)
     return frozenset(codes)
 
 

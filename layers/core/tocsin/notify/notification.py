@@ -26,6 +26,7 @@ from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from tocsin.notify.content import ERASED, Content, Withheld
+from tocsin.notify.failure import OUTCOME_UNKNOWN, Permanent, Wait
 from tocsin.notify.hold import Hold, expiry
 from tocsin.tables.names import ID_BYTES, is_group, is_lid, message_id_of, user_of
 
@@ -425,3 +426,17 @@ def guessable_id(
 
 def _canonical(*identity: str | int) -> bytes:
     return json.dumps(identity, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def may_have_been_sent(notification: Notification) -> bool:
+    """Return whether no answer came to a try since it last came to an end. It may have waited for something
+    else meanwhile."""
+    last = notification.last_error
+    if last is not None and last.code == OUTCOME_UNKNOWN and last.class_ == Wait.kind:
+        return True
+    for attempt in reversed(notification.attempts):
+        if attempt.class_ in (Permanent.kind, "ok"):
+            return False
+        if attempt.cause == OUTCOME_UNKNOWN:
+            return True
+    return False

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tocsin.dynamo.errors import Contention
 from tocsin.notify.content import Reaction
-from tocsin.notify.failure import OUTCOME_UNKNOWN
-from tocsin.notify.notification import FROM, Notification, ReceiptNews, State
+from tocsin.notify.notification import FROM, Notification, ReceiptNews, State, may_have_been_sent
 from tocsin.settings.reader import CurrentSettings, unchanged_settings
 
 if TYPE_CHECKING:
@@ -157,9 +156,9 @@ class Receipts:
 
 
 def is_unsettled(notification: Notification) -> bool:
-    """Whether nobody knows if it was sent."""
-    why = notification.last_error
-    return notification.state is State.WAITING and why is not None and why.code == OUTCOME_UNKNOWN
+    """Whether nobody knows if it was sent, whatever it waits for since, or while it is on its way back."""
+    is_open = notification.state in (State.WAITING, State.PLANNED)
+    return is_open and may_have_been_sent(notification)
 
 
 def note(
