@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tocsin.door.desks.of_source import BUS
+from tocsin.door.proofs import PROOF
 from tocsin.door.sources import FORMER_SECRET, PER_MINUTE, SECRET, Source
 from tocsin.dynamo.errors import ConditionFailed
-from tocsin.dynamo.writes import ITEM_ABSENT, Delete, Put
+from tocsin.dynamo.writes import ITEM_ABSENT, Delete, Put, as_read
 from tocsin.tables.notifications import source_key, source_use_key
 from tocsin.timestamps import from_seconds
 from tocsin.versions import source_versions
@@ -204,10 +205,18 @@ def remove(deployment: Deployment, name: str, output: Output, *, yes: bool) -> N
     if kind == BUS:
         remove_rule(deployment, name, str(options.get("bus", "")) if isinstance(options, dict) else "")
     # Somebody may have changed it while it was asked about.
-    last = version_of(deployment, name, item_of(deployment, name))
+    item = item_of(deployment, name)
+    last = version_of(deployment, name, item)
     # Put back, it counts no more. Noted first, because what is gone can't be removed again if noting fails.
     source_versions(deployment.keys_table).note(name, last + 1)
-    deployment.outside_table.delete(Delete(source_key(name)))
+    try:
+        as_it_was = as_read("version", item), as_read(PROOF, item)
+        deployment.outside_table.delete(Delete(source_key(name), when=as_it_was))
+    except ConditionFailed:
+        raise ConsoleError(
+            f"somebody changed '{name}' at this moment, and their record stands: look with "
+            f"'tocsin sources show {name}', then remove it again"
+        ) from None
     deployment.outside_table.delete(Delete(source_use_key(name)))
     note(deployment, f"removed the source {name}")
     output.say(f"'{name}' is removed; {HEEDED}")

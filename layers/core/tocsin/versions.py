@@ -46,7 +46,8 @@ class Versions:
         """As `last`, for every name by one read, and heeding what is noted for all names."""
         partition, _ = self._place(ALL_NAMES)
         noted = {str(item["sk"]): _number(item) for item in self._keys.query(partition)}
-        least = noted.get(ALL_NAMES, 0)
+        # It says that versions are demanded, and no more: else one that is added anew would lie below it.
+        least = min(noted.get(ALL_NAMES, 0), 1)
         return lambda name: max(noted.get(name, 0), least)
 
     def note(self, name: str, version: int) -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.support.fake_cloud import MemoryCloud
 from tests.support.fake_deployment import NOW, FakeDeployment, Said
 from tests.support.memory_queues import take_all
-from tocsin.dynamo.writes import Put, Value
+from tocsin.dynamo.writes import Put, Update, Value
 from tocsin.guarded_http import Answer
 from tocsin.hooks.deliver import Deliveries
 from tocsin.hooks.endpoint import Endpoint
@@ -191,6 +191,17 @@ def test_paused_resumed_and_removed(deployment: Deployment, told: Said, said: Sa
 def put_back(deployment: Deployment, hook: str, item: Mapping[str, Value]) -> None:
     kept = {name: value for name, value in item.items() if name not in ("pk", "sk")}
     deployment.outside_table.put(Put(hook_key(hook), kept))
+
+
+def test_odd_words_in_a_record_keep_no_list_from_being_shown(
+    deployment: Deployment, told: Said, said: Said
+) -> None:
+    added(deployment, told)
+    made = added(deployment, told)
+    odd: dict[str, Value] = {"state": ["x"], "added_at": "x", "last_at": 10**30, "failures": 9}
+    deployment.outside_table.update(Update(hook_key(made["hook"]), set=odd))
+    hooks.list_hooks(deployment, said.output)
+    assert made["hook"] in said.text
 
 
 def test_a_record_of_earlier_is_named_and_can_only_be_removed(

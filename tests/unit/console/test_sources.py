@@ -338,6 +338,39 @@ def test_what_was_changed_while_its_removal_was_asked_about_is_removed_for_good(
     assert source_versions(deployment.keys_table).last("billing") == 3
 
 
+def test_what_is_changed_while_it_is_removed_stays_and_no_record_of_it_can_come_back(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(deployment)
+
+    def changed_meanwhile(*asked: Any) -> int:
+        last = source_records.version_of(*asked)
+        source = source_records.find(deployment, "billing")
+        source_records.rewrite(deployment, dataclasses.replace(source, language="id"))
+        return last
+
+    with monkeypatch.context() as racing:
+        racing.setattr(sources, "version_of", changed_meanwhile)
+        with pytest.raises(ConsoleError, match="at this moment"):
+            sources.remove(deployment, "billing", Said().output, yes=True)
+    before = stored(deployment)
+    assert source_records.find(deployment, "billing").language == "id"
+    sources.remove(deployment, "billing", Said().output, yes=True)
+    put_back(deployment, before)
+    with pytest.raises(ConsoleError, match="damaged"):
+        source_records.find(deployment, "billing")
+
+
+def test_a_removal_whose_version_cannot_be_noted_removes_nothing(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(deployment)
+    monkeypatch.setattr(deployment.keys_table, "update", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        sources.remove(deployment, "billing", Said().output, yes=True)
+    assert source_records.find(deployment, "billing")
+
+
 # -- samples -----------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from tocsin.dynamo.writes import Delete, Put
 from tocsin.hooks.endpoint import PAUSED
 from tocsin.hooks.store import EARLIER, HookStore
 from tocsin.notify.store.texts import Texts
-from tocsin.tables.keys import hook_version_key
+from tocsin.tables.keys import ALL_NAMES, hook_version_key
 from tocsin.tables.notifications import hook_key
 
 
@@ -79,6 +79,13 @@ def test_what_waits_for_an_endpoint_that_is_put_back_is_not_told(world: World) -
     world.work = world.worker()
     assert world.sweep(10 * MINUTE) == []
     assert len(world.posted) == posted
+
+
+def test_who_raises_what_is_noted_for_all_silences_no_endpoint_that_has_a_version(world: World) -> None:
+    """Nor one that is added afterwards: it would begin below that."""
+    world.add()
+    world.aws.keys_table.put(Put(hook_version_key(ALL_NAMES), {"version": 10**9}))
+    assert world.tell(told()).outcome == "delivered"
 
 
 def test_of_two_who_change_one_endpoint_the_later_is_refused(world: World) -> None:
