@@ -17,6 +17,7 @@ from tocsin.tables.notifications import HOOKS
 from tocsin.versions import hook_versions
 from tocsin_console.deployment import Deployment
 from tocsin_console.output import counted, json_moment, moment
+from tocsin_console.unnoted import tell_unnoted
 
 ODD: Final = {
     LOCKED: "can't be opened: you lack the right to the texts' secret",
@@ -97,5 +98,5 @@ def hooks_of(deployment: Deployment) -> list[HookHealth] | None:
 
 def store_of(deployment: Deployment) -> HookStore:
     """The webhooks of a stack that has them."""
-    versions = hook_versions(deployment.keys_table)
+    versions = hook_versions(deployment.keys_table, tell_unnoted)
     return HookStore(deployment.outside_table, deployment.stores.texts, versions)

@@ -13,6 +13,7 @@ from tocsin.notify.store.texts import TextWithheld
 from tocsin.tables.notifications import source_key
 from tocsin.versions import source_versions
 from tocsin_console.errors import ConsoleError, NotFound
+from tocsin_console.unnoted import tell_unnoted
 
 if TYPE_CHECKING:
     from tocsin.dynamo.writes import Item, Value
@@ -69,7 +70,7 @@ def rewrite(deployment: Deployment, source: Source) -> None:
             f"somebody changed or removed '{source.name}' at this moment, and their record stands: look with "
             f"'tocsin sources show {source.name}', then do yours again"
         ) from None
-    source_versions(deployment.keys_table).note(source.name, source.version)
+    source_versions(deployment.keys_table, tell_unnoted).note_written(source.name, source.version)
 
 
 def proven(deployment: Deployment, source: Source) -> dict[str, Value]:

@@ -35,6 +35,7 @@ from tocsin_console.source_input import (
 from tocsin_console.source_keys import tell_key, with_key
 from tocsin_console.source_records import find, item_of, proven, rewrite, version_of
 from tocsin_console.source_view import told_source
+from tocsin_console.unnoted import tell_unnoted
 
 if TYPE_CHECKING:
     from tocsin_console.deployment import Deployment
@@ -57,7 +58,7 @@ def add(
     source = _source(deployment, wanted, from_seconds(clock()))
     demand_meaning(source)
     # One of this name may have been removed.
-    versions = source_versions(deployment.keys_table)
+    versions = source_versions(deployment.keys_table, tell_unnoted)
     source = replace(source, version=versions.last(source.name) + 1)
     source = replace(source, client=client_of(deployment, source, wanted.client))
     source, key = (source, "") if listens else with_key(deployment, source, wanted.secret_from, random)
@@ -69,7 +70,7 @@ def add(
         raise ConsoleError(
             f"there is a source '{source.name}' already: 'tocsin sources rotate' gives it a new key"
         ) from None
-    versions.note(source.name, source.version)
+    versions.note_written(source.name, source.version)
     if listens:
         _listen(deployment, source)
     # Before its key is told: that is seen but once.

@@ -32,11 +32,14 @@ _VERSION: Final = "version"
 
 class Versions:
     """The last versions of the records of one kind. `keys`: the keys table; `place`: where that of a name
-    lies."""
+    lies; `unnoted`: called by `note_written` with what kept a version from being noted."""
 
-    def __init__(self, keys: Table, place: Callable[[str], Key]) -> None:
+    def __init__(
+        self, keys: Table, place: Callable[[str], Key], unnoted: Callable[[Exception], None] | None = None
+    ) -> None:
         self._keys = keys
         self._place = place
+        self._unnoted = unnoted
 
     def last(self, name: str) -> int:
         """The version below which no record of this name counts; 0 if nothing was noted. One read."""
@@ -58,6 +61,16 @@ class Versions:
         except ConditionFailed:
             return
 
+    def note_written(self, name: str, version: int) -> None:
+        """As `note`, of a record that is written and counts already. Raises only where there is no `unnoted`:
+        whoever holds a new secret of the record must still come to show it."""
+        try:
+            self.note(name, version)
+        except Exception as error:
+            if self._unnoted is None:
+                raise
+            self._unnoted(error)
+
     @property
     def are_demanded(self) -> bool:
         """Whether a record without a version counts no more, whatever its name."""
@@ -68,12 +81,12 @@ class Versions:
         self.note(ALL_NAMES, 1)
 
 
-def source_versions(keys: Table) -> Versions:
-    return Versions(keys, source_version_key)
+def source_versions(keys: Table, unnoted: Callable[[Exception], None] | None = None) -> Versions:
+    return Versions(keys, source_version_key, unnoted)
 
 
-def hook_versions(keys: Table) -> Versions:
-    return Versions(keys, hook_version_key)
+def hook_versions(keys: Table, unnoted: Callable[[Exception], None] | None = None) -> Versions:
+    return Versions(keys, hook_version_key, unnoted)
 
 
 def texts_versions(keys: Table) -> Versions:

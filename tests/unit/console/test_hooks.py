@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.support.fake_cloud import MemoryCloud
 from tests.support.fake_deployment import NOW, FakeDeployment, Said
@@ -191,6 +192,22 @@ def test_paused_resumed_and_removed(deployment: Deployment, told: Said, said: Sa
 def put_back(deployment: Deployment, hook: str, item: Mapping[str, Value]) -> None:
     kept = {name: value for name, value in item.items() if name not in ("pk", "sk")}
     deployment.outside_table.put(Put(hook_key(hook), kept))
+
+
+def test_a_secret_whose_version_cannot_be_noted_is_shown_all_the_same(
+    deployment: Deployment, told: Said, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is signed with by then, and nobody could ever see it again."""
+    made = added(deployment, told)
+
+    def refused(*_: object, **__: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, "UpdateItem")
+
+    monkeypatch.setattr(deployment.keys_table, "update", refused)
+    hooks.rotate(deployment, made["hook"], output=told.output, clock=lambda: NOW + 1)
+    assert endpoint(deployment, made["hook"]).secret == told.records[-1]["secret"]
+    assert "an earlier one could be put back" in " ".join(capsys.readouterr().err.split())
+    assert next(deployment.stores.audit.lines()).what == f"gave the webhook {made['hook']} a new secret"
 
 
 def test_odd_words_in_a_record_keep_no_list_from_being_shown(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.support.fake_deployment import NOW, FakeDeployment, Said, typing
 from tests.support.leading_keys import GrantedTable
@@ -359,6 +360,34 @@ def test_what_is_changed_while_it_is_removed_stays_and_no_record_of_it_can_come_
     put_back(deployment, before)
     with pytest.raises(ConsoleError, match="damaged"):
         source_records.find(deployment, "billing")
+
+
+@pytest.fixture
+def unnoted(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Versions can't be written."""
+    refusal = {"Error": {"Code": "AccessDeniedException", "Message": ""}}
+
+    def refused(*_: object, **__: object) -> None:
+        raise ClientError(refusal, "UpdateItem")
+
+    monkeypatch.setattr(deployment.keys_table, "update", refused)
+
+
+def test_a_key_whose_version_cannot_be_noted_is_shown_all_the_same(
+    deployment: Deployment, unnoted: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It counts by then, and nobody could ever see it again."""
+    said, key = add(deployment)
+    assert source_records.find(deployment, "billing").is_called_with(key, NOW * 1000)
+    assert "an earlier one could be put back" in " ".join(capsys.readouterr().err.split())
+    sources.rotate(deployment, "billing", said.output, hours=1, clock=lambda: NOW)
+    rotated = source_records.find(deployment, "billing")
+    assert rotated.is_called_with(said.records[-1]["key"], NOW * 1000)
+    assert rotated.is_called_with(key, NOW * 1000)
+    assert [line.what for line in deployment.stores.audit.lines()] == [
+        "gave the source billing a new key",
+        "added the source billing (api)",
+    ]
 
 
 def test_a_removal_whose_version_cannot_be_noted_removes_nothing(

@@ -100,7 +100,7 @@ class HookStore:
                 when=(ITEM_ABSENT,),
             )
         )
-        self._versions.note(added.id, added.version)
+        self._versions.note_written(added.id, added.version)
 
     def change(self, endpoint: Endpoint) -> None:
         """Write what the operator changed; it counts as healthy from now on. Raises ConditionFailed if
@@ -117,7 +117,7 @@ class HookStore:
                 when=(Equals(SEALED, endpoint.stands),),
             )
         )
-        self._versions.note(changed.id, changed.version)
+        self._versions.note_written(changed.id, changed.version)
 
     def remove(self, identity: str) -> None:
         """Put back, it counts no more. Raises ConditionFailed if somebody changed it at this moment."""
