@@ -380,7 +380,7 @@ def test_a_key_whose_version_cannot_be_noted_is_shown_all_the_same(
     said, key = add(deployment)
     assert source_records.find(deployment, "billing").is_called_with(key, NOW * 1000)
     assert "an earlier one could be put back" in " ".join(capsys.readouterr().err.split())
-    sources.rotate(deployment, "billing", said.output, hours=1, clock=lambda: NOW)
+    sources.rotate(deployment, "billing", said.output, hours=1, clock=lambda: NOW + 1)
     rotated = source_records.find(deployment, "billing")
     assert rotated.is_called_with(said.records[-1]["key"], NOW * 1000)
     assert rotated.is_called_with(key, NOW * 1000)
