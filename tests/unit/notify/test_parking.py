@@ -10,7 +10,9 @@ from tests.support.memory_aws import MemoryAws
 from tests.support.parked import BUDI, NOW, SITI, Scene
 from tocsin.dynamo.writes import Delete, Put, Update
 from tocsin.notify.notification import Notification, State
+from tocsin.notify.parking import Maintainer
 from tocsin.notify.queues import EnqueueFailed, NotificationsQueue
+from tocsin.notify.store.parking import WaitingRow
 from tocsin.tables.notifications import notification_key, waiting_key
 
 
@@ -105,6 +107,24 @@ def test_a_resume_out_of_time_leaves_the_rest_and_keeps_fresh_ones_back(scene: S
     report = scene.resume()
     assert (report.resumed, report.waiting, report.complete) == (0, 1, False)
     assert scene.connector.told == []
+
+
+def test_those_who_are_asleep_take_no_more_time_than_there_is(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To see whether it is night where somebody is takes a read, if only their LID is known."""
+    for number in range(5):
+        scene.parked(f"{number}@lid", due_at=(NOW + 600) * 1000, cause="quiet-hours")
+    looked_at: list[str] = []
+
+    def is_early(_: object, __: object, row: WaitingRow, ___: int) -> bool:
+        looked_at.append(row.recipient)
+        return True
+
+    monkeypatch.setattr(Maintainer, "_is_early", is_early)
+    report = scene.maintainer.sweep("default", lambda: 5 if len(looked_at) == 2 else 60)
+    assert looked_at == ["0@lid", "1@lid"]
+    assert not report.complete
 
 
 # -- due times and order ---------------------------------------------------------------------------------

@@ -266,24 +266,26 @@ class Maintainer:
     def _walk(self, run: _Run, report: Report) -> int:
         moved = 0
         batch: list[tuple[WaitingRow, int]] = []
-        for due in self._due(run):
-            if run.time_left() < MIN_SECONDS:
-                report.complete = False
-                break
+        for due in self._due(run, report):
             batch.append(due)
             if len(batch) == _BATCH:
                 moved += self._requeue(run, batch, report)
                 batch = []
         return moved + self._requeue(run, batch, report)
 
-    def _due(self, run: _Run) -> Iterator[tuple[WaitingRow, int]]:
+    def _due(self, run: _Run, report: Report) -> Iterator[tuple[WaitingRow, int]]:
         """Rows that may go, oldest first, with their expiry. Behind one that must wait, its recipient's later
         ones wait too. What doesn't go for want of room is held by the account's budget, whatever it waited
         for before.
+
+        Those that may not go take time as well: it ends before the function's does.
         """
         now = self._now_ms()
         held: set[str] = set()
         for row, expires_at in self._rows(run.account):
+            if run.time_left() < MIN_SECONDS:
+                report.complete = False
+                return
             if now >= expires_at or row.recipient in held:
                 continue
             waits = row.notification in run.put_back or run.portions.holds(row)
@@ -294,7 +296,7 @@ class Maintainer:
             else:
                 held.add(row.recipient)
                 is_over = row.hold is None or row.hold.until <= now
-                if is_over and run.portions.is_full(row) and run.time_left() >= MIN_SECONDS:
+                if is_over and run.portions.is_full(row):
                     self._hold(row, DIGEST if row.cause == DIGEST else ACCOUNT_PACE, expires_at, now)
 
     def _is_early(self, run: _Run, row: WaitingRow, now: int) -> bool:
