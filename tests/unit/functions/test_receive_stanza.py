@@ -70,15 +70,16 @@ def app(wired: WiredFunctions, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def enqueued(
     wired: WiredFunctions, node: Node, group: str = "default#1234@lid", receives: int = 1
 ) -> dict[str, Any]:
-    """A stanza as the event source mapping delivers it."""
+    """A stanza as the event source mapping delivers it, which would have deleted what was handled before."""
     url = wired.aws.queues["stanzas"]
-    wired.aws.sqs.send_message(
+    sent = wired.aws.sqs.send_message(
         QueueUrl=url,
         MessageBody=wired.envelope(node),
         MessageGroupId=f"{group}{time.monotonic_ns()}",  # so that moto hands it out at once
         MessageDeduplicationId=str(time.monotonic_ns()),
     )
-    [message] = wired.aws.sqs.receive_message(QueueUrl=url)["Messages"]
+    seen = wired.aws.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    [message] = [one for one in seen if one["MessageId"] == sent["MessageId"]]
     return {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],
