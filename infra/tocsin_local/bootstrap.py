@@ -21,7 +21,6 @@ import contextlib
 import hashlib
 import json
 import os
-import platform
 import shutil
 import signal
 import subprocess
@@ -36,7 +35,14 @@ if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tocsin_local.chromium import is_unpacked, runs_packaged, unpack
-from tocsin_local.node_runtime import OLDEST_NODE, find_machine_node, find_node, npm, offer
+from tocsin_local.node_runtime import (
+    OLDEST_NODE,
+    find_machine_node,
+    find_node,
+    is_linux_with_glibc,
+    npm,
+    offer,
+)
 from tocsin_local.paths import (
     CLIENTS,
     DEPLOYED,
@@ -470,8 +476,7 @@ def quiet_environment() -> Dict[str, str]:
 
 def runs_whatsmeow() -> bool:
     """Whether there is a build of whatsmeow for this machine that the tests know how to drive."""
-    processors = ("x86_64", "aarch64")
-    return sys.platform == "linux" and platform.libc_ver()[0] == "glibc" and platform.machine() in processors
+    return is_linux_with_glibc("x86_64", "aarch64")
 
 
 @contextlib.contextmanager

@@ -7,14 +7,13 @@ tests take a Chromium from the PATH. No syntax newer than Python 3.7's (`bootstr
 
 from __future__ import annotations
 
-import platform
 import shlex
 import shutil
-import sys
 import tarfile
 from pathlib import Path
 from typing import Callable, List, Optional
 
+from tocsin_local.node_runtime import is_linux_with_glibc
 from tocsin_local.paths import CHROMIUM, CLIENTS, TOOLS_BIN
 
 ARCHIVES = CLIENTS / "node_modules" / "@sparticuz" / "chromium" / "bin"
@@ -40,8 +39,7 @@ def find_chromium() -> Optional[str]:
 
 def runs_packaged() -> bool:
     """Whether the package's build runs on this machine."""
-    is_built_for = platform.machine() == "x86_64" and platform.libc_ver()[0] == "glibc"
-    return sys.platform == "linux" and is_built_for
+    return is_linux_with_glibc("x86_64")
 
 
 def is_unpacked() -> bool:

@@ -1,11 +1,14 @@
-"""The Node that runs the real clients: found or made. No syntax newer than Python 3.7's (`bootstrap`)."""
+"""The Node that runs the real clients, found or made, and which builds run on this machine. No syntax newer
+than Python 3.7's (`bootstrap`)."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import List, Optional
 
@@ -61,3 +64,8 @@ def offer(node: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         link.unlink()
     link.symlink_to(node)
+
+
+def is_linux_with_glibc(*processors: str) -> bool:
+    """Whether programs that were built for Linux, glibc and one of these processors run on this machine."""
+    return sys.platform == "linux" and platform.libc_ver()[0] == "glibc" and platform.machine() in processors
